@@ -1,0 +1,39 @@
+//! The ground of quorate. Every other crate stands on it, and it stands on no other.
+//!
+//! * [`Protocol`], [`Input`], [`Effect`], [`Cx`]: the seam that every protocol is written against.
+//! * [`Turn`]: the driver's rules as a value. [`Host`]: many scopes as one protocol.
+//! * [`Port`], [`Job`], [`Door`], [`Ticket`]: the application's side.
+//! * [`Wire`]: bounded, versioned bytes.
+//!
+//! What is deliberately absent: clocks, threads, sockets, files, global chance, and any iteration whose order
+//! differs from run to run.
+
+mod assembly;
+mod blobs;
+mod door;
+mod frame;
+mod host;
+mod id;
+mod machine;
+mod port;
+mod rng;
+mod seam;
+mod ticket;
+mod time;
+mod turn;
+pub mod wire;
+
+pub use assembly::Assembly;
+pub use blobs::{BlobError, BlobId, Blobs};
+pub use door::{AnyAsk, Door, Place};
+pub use frame::{Frame, HEAD_BYTES};
+pub use host::{Host, HostBuilder, HostCmd, HostCounters, HostError, HostEvent, HostMsg, HostRecord};
+pub use id::{AgentId, ClusterId, JournalId, NodeId, ScopeId};
+pub use machine::{Applied, Decider, NoDecider, StateMachine};
+pub use port::{Answer, Job, JobKind, JobPanic, Notice, Port, PortCx};
+pub use rng::Rng;
+pub use seam::{After, Boot, Corrupt, Cx, Effect, Input, LinkState, Mark, Outbox, Protocol, Recipients};
+pub use ticket::{Failure, Promise, Reason, Ticket, TicketFuture, promise};
+pub use time::{Time, Wall};
+pub use turn::{Hold, Io, Turn, TurnLimits};
+pub use wire::{Class, Decoder, Encoder, Wire, WireError};

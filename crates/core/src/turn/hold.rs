@@ -1,0 +1,39 @@
+use crate::{Effect, Mark, Protocol};
+use std::collections::VecDeque;
+
+/// Effects of one scope that wait for the disk, in their order. A scope's marks never go back, so a queue is
+/// all that is needed.
+#[derive(Debug)]
+pub struct Hold<P: Protocol>(VecDeque<(Mark, Effect<P>)>);
+
+impl<P: Protocol> Default for Hold<P> {
+    fn default() -> Self {
+        Hold(VecDeque::new())
+    }
+}
+
+impl<P: Protocol> Hold<P> {
+    /// Keeps an effect until `mark` is on disk.
+    pub fn push(&mut self, mark: Mark, effect: Effect<P>) {
+        debug_assert!(self.0.back().is_none_or(|(last, _)| *last <= mark), "a scope's marks went back");
+        self.0.push_back((mark, effect));
+    }
+
+    /// The next effect that may leave now that everything up to `durable` is on disk.
+    pub fn release(&mut self, durable: Mark) -> Option<Effect<P>> {
+        if self.0.front()?.0 > durable {
+            return None;
+        }
+        self.0.pop_front().map(|(_, effect)| effect)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,29 @@
+//! The network, which the application brings.
+//!
+//! [`Transport`] is the one trait that must be implemented; what arrives is pushed into an [`Inbox`] from the
+//! application's own receive loop, thread or task.
+
+mod inbox;
+
+pub use inbox::{Full, Inbox, InboxLimits};
+pub use quorate_core::{Frame, HEAD_BYTES, NodeId};
+
+/// Sends frames to peers. Never blocks; may drop, delay, double or reorder: protocols repeat what matters.
+pub trait Transport: Send {
+    /// Hands one frame over, or drops it.
+    fn send(&mut self, to: NodeId, frame: &Frame);
+
+    /// The largest frame that it carries, head included. What is larger is never sent.
+    fn frame_bytes_max(&self) -> usize {
+        1 << 20
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn send(&mut self, to: NodeId, frame: &Frame) {
+        (**self).send(to, frame);
+    }
+    fn frame_bytes_max(&self) -> usize {
+        (**self).frame_bytes_max()
+    }
+}
