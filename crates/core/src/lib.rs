@@ -4,6 +4,7 @@
 //! * [`Turn`]: the driver's rules as a value. [`Host`]: many scopes as one protocol.
 //! * [`Port`], [`Job`], [`Door`], [`Ticket`]: the application's side.
 //! * [`Wire`]: bounded, versioned bytes.
+//! * [`quorum`]: who may vote, and how much weight decides.
 //!
 //! What is deliberately absent: clocks, threads, sockets, files, global chance, and any iteration whose order
 //! differs from run to run.
@@ -16,6 +17,7 @@ mod host;
 mod id;
 mod machine;
 mod port;
+pub mod quorum;
 mod rng;
 mod seam;
 mod ticket;
