@@ -14,7 +14,8 @@
 //! * A question by the peer of a standing session (its token is the session's) is answered with the session's own
 //!   token: the peer missed the last answer, or doubts.
 //! * An answer that echoes the token of the standing session under *another* token shows that two lives of the peer
-//!   had answered one question, and that the wrong one was taken. It is followed by a question with the new offer.
+//!   had answered one question, and that the wrong one was taken. If the session is in doubt, it is followed by a
+//!   question with the new offer.
 //! * Any other echo is of a time gone by. It is counted; answering it would let replays drive live sessions apart.
 //!
 //! A data frame that fits no session is dropped and followed, at a limited rate, by a question: so a peer
@@ -253,19 +254,19 @@ impl Link {
         let id = hello.from;
         self.admit(id, now, rng);
         let Some(peer) = self.peers.get_mut(&id) else { return Received::Nothing };
-        let (offer, standing) = (peer.offer, peer.session.as_ref().map(|session| session.seal));
+        let (offer, doubted) = (peer.offer, peer.session.as_ref().is_some_and(|session| session.doubted));
+        let standing = peer.session.as_ref().map(|session| session.seal);
         match (hello.echo, standing) {
             (None, Some(seal)) if seal.theirs() == hello.token => {
                 self.answer(id, seal.mine(), Some(hello.token), now, out);
             }
             (None, _) => self.answer(id, offer, Some(hello.token), now, out),
-            (Some(echo), Some(seal)) if echo == seal.mine() => {
-                if hello.token == seal.theirs() {
-                    peer.heard(&self.limits, now);
-                } else {
-                    self.counters.hellos_stale += 1;
-                    self.answer(id, offer, None, now, out);
-                }
+            (Some(echo), Some(seal)) if echo == seal.mine() && hello.token == seal.theirs() => {
+                peer.heard(&self.limits, now);
+                peer.session.iter_mut().for_each(|session| session.doubted = false);
+            }
+            (Some(echo), Some(seal)) if echo == seal.mine() && doubted => {
+                self.answer(id, offer, None, now, out);
             }
             (Some(echo), _) if echo == offer => {
                 return self.adopt(hello, version, scopes, now, rng, out);
@@ -319,7 +320,8 @@ impl Link {
         let seal = Seal::new(peer.offer, hello.token);
         peer.offer = peer::token(rng);
         peer.heard(&self.limits, now);
-        let session = Session { boot, version, scopes, seal, window: Window::new(), sequence: 0 };
+        let session =
+            Session { boot, version, scopes, seal, window: Window::new(), sequence: 0, doubted: false };
         if let Some(old) = peer.session.replace(session) {
             self.seals.remove(&old.seal.incoming());
         }
@@ -351,8 +353,14 @@ impl Link {
             self.counters.hellos_held_back += 1;
             return;
         }
-        // With the token of the standing session: a peer that shares it says so, and nothing changes.
-        let token = peer.session.as_ref().map_or(peer.offer, |session| session.seal.mine());
+        let token = match &mut peer.session {
+            // A peer that shares the session says so, and nothing changes.
+            Some(session) => {
+                session.doubted = true;
+                session.seal.mine()
+            }
+            None => peer.offer,
+        };
         self.hello(id, token, None, out);
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Session {
     pub(super) window: Window,
     /// The sequence sent last.
     pub(super) sequence: u64,
+    /// The peer was asked whether it shares this session, and has not said.
+    pub(super) doubted: bool,
 }
 
 #[derive(Clone, Debug)]
