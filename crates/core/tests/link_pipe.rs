@@ -2,6 +2,8 @@
 //! both sides crash and come back. Whatever happened: nothing arrives twice, nothing arrives in a life that it
 //! was not sealed for, and once the pipe is calm the two find each other again.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers of tests may fail them.
+
 use bytes::Bytes;
 use quorate_core::{
     Boot, Class, ClusterId, Frame, Identity, JournalId, Link, LinkLimits, NodeId, Received, Rng, ScopeId,

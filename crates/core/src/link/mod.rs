@@ -193,6 +193,16 @@ impl Link {
         self.session(id).map_or(&[], |session| &session.scopes)
     }
 
+    /// How many peers are remembered, with a session and without; at most `peers_max`.
+    pub fn peers(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Bytes that wait for handshakes; at most `queued_bytes_max`.
+    pub fn queued_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     /// What was done and refused so far.
     pub fn counters(&self) -> LinkCounters {
         self.counters
