@@ -4,7 +4,7 @@
 //! * [`Turn`]: the driver's rules as a value. [`Host`]: many scopes as one protocol.
 //! * [`Port`], [`Job`], [`Door`], [`Ticket`]: the application's side.
 //! * [`Wire`]: bounded, versioned bytes.
-//! * [`quorum`]: who may vote, and how much weight decides.
+//! * [`quorum`]: who may vote, and how much weight decides. [`queue`]: a bounded priority queue with aging.
 //!
 //! What is deliberately absent: clocks, threads, sockets, files, global chance, and any iteration whose order
 //! differs from run to run.
@@ -17,6 +17,7 @@ mod host;
 mod id;
 mod machine;
 mod port;
+pub mod queue;
 pub mod quorum;
 mod rng;
 mod seam;
