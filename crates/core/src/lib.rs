@@ -5,6 +5,8 @@
 //! * [`Port`], [`Job`], [`Door`], [`Ticket`]: the application's side.
 //! * [`quorum`]: who may vote, and how much weight decides.
 //! * [`Link`]: the envelope and the handshake. [`Wire`]: bounded, versioned bytes.
+//! * [`Wire`]: bounded, versioned bytes.
+//! * [`quorum`]: who may vote, and how much weight decides. [`queue`]: a bounded priority queue with aging.
 //!
 //! What is deliberately absent: clocks, threads, sockets, files, global chance, and any iteration whose order
 //! differs from run to run.
@@ -18,6 +20,7 @@ mod id;
 mod link;
 mod machine;
 mod port;
+pub mod queue;
 pub mod quorum;
 mod rng;
 mod seam;
