@@ -203,3 +203,70 @@ impl Fields<'_> {
         self.take().map(u128::from_le_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+
+    const ID: JournalId = JournalId(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210);
+    const SCOPE: ScopeId = ScopeId(0xd932_d8a5_16a7_715b);
+
+    #[test]
+    fn rows_keep_their_bytes() {
+        let journal = JournalRow { id: ID, incarnation: 3, syncs: 20, scopes: 2, digest: 0x1_2345_6789 };
+        let scope = ScopeRow { upto: 5, upto_crc: 1, last: 7, last_crc: 2, base: 1, base_crc: 3 };
+        let record = |crc, bytes: &[u8]| {
+            let mut value = Vec::new();
+            write_record(crc, bytes, &mut value);
+            value
+        };
+        let first = log_crc(seed(ID), SCOPE, 1, b"first");
+        let second = log_crc(first, SCOPE, 2, b"");
+        let base = base_crc(seed(ID), SCOPE, 5, 0, b"base");
+        golden::check(
+            "rows",
+            &[
+                ("journal", journal.encode()),
+                ("scope", scope.encode(ID, SCOPE).into()),
+                ("seed", seed(ID).to_le_bytes().into()),
+                ("record 1, first", record(first, b"first")),
+                ("record 2, empty", record(second, b"")),
+                ("base 0 upto 5", record(base, b"base")),
+            ],
+        );
+    }
+
+    #[test]
+    fn rows_are_what_was_encoded_or_nothing() {
+        let journal = JournalRow { id: ID, incarnation: 3, syncs: 20, scopes: 2, digest: 9 };
+        let row = journal.encode();
+        assert_eq!(JournalRow::decode(&row).ok(), Some(journal));
+        let scope = ScopeRow { upto: 5, upto_crc: 1, last: 7, last_crc: 2, base: 1, base_crc: 3 };
+        let scope_row = scope.encode(ID, SCOPE).to_vec();
+        assert_eq!(ScopeRow::decode(&scope_row, ID, SCOPE), Some(scope));
+        assert_eq!(ScopeRow::decode(&scope_row, JournalId(1), SCOPE), None);
+        assert_eq!(ScopeRow::decode(&scope_row, ID, ScopeId(1)), None);
+        for (row, is_row) in [
+            (row, (|row| JournalRow::decode(row).is_ok()) as fn(&[u8]) -> bool),
+            (scope_row, |row| ScopeRow::decode(row, ID, SCOPE).is_some()),
+        ] {
+            for bit in 0..row.len() * 8 {
+                let mut flipped = row.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(!is_row(&flipped), "bit {bit}");
+            }
+            for len in 0..row.len() + 9 {
+                let mut cut = row.clone();
+                cut.resize(len, 0);
+                assert_eq!(is_row(&cut), len == row.len(), "{len} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_that_ends_before_it_begins_is_none() {
+        let row = ScopeRow { upto: 8, upto_crc: 1, last: 7, last_crc: 2, base: 0, base_crc: 3 };
+        assert_eq!(ScopeRow::decode(&row.encode(ID, SCOPE), ID, SCOPE), None);
+    }
+}

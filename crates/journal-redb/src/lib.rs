@@ -24,6 +24,8 @@ mod config;
 mod error;
 mod files;
 mod format;
+#[cfg(test)]
+mod golden;
 mod guard;
 mod journal;
 mod open;

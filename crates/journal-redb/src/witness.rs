@@ -112,6 +112,15 @@ mod tests {
     use redb::backends::InMemoryBackend;
 
     #[test]
+    fn a_slot_keeps_its_bytes() {
+        let said = Said { reported: 19, begun: 20, begun_records: 5 };
+        let journal = JournalId(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210);
+        let slot = Testimony { journal, said, ordinal: 40 }.encode();
+        assert_eq!(slot.len(), SLOT_BYTES);
+        crate::golden::check("witness", &[("slot", slot)]);
+    }
+
+    #[test]
     fn the_newest_whole_slot_counts() {
         let storage = Shared::new(InMemoryBackend::new());
         assert_eq!(Testimony::read(&storage).unwrap(), None);

@@ -119,15 +119,25 @@ mod tests {
     use quorate_core::ScopeId;
 
     #[test]
-    fn a_file_is_a_header_and_closed_chunks() {
+    fn files_keep_their_bytes() {
         let id = BlobId { scope: ScopeId(0x0102_0304_0506_0708), number: 9 };
-        let bytes = vec![7; CHUNK_BYTES as usize + 1];
-        let mut file = Vec::new();
-        write(&mut file, id, &bytes).unwrap();
-        assert_eq!(file.len(), HEADER_BYTES + bytes.len() + 2 * CRC_BYTES as usize);
-        assert_eq!(&file[..8], b"qrblob01");
-        assert_eq!(file[8..16], id.scope.0.to_le_bytes());
-        assert_eq!(file[16..24], 9u64.to_le_bytes());
-        assert_eq!(file[24..32], (bytes.len() as u64).to_le_bytes());
+        let file = |bytes: &[u8]| {
+            let mut file = Vec::new();
+            write(&mut file, id, bytes).unwrap();
+            file
+        };
+        let mut long = file(&[7; CHUNK_BYTES as usize + 1]);
+        assert_eq!(long.len(), HEADER_BYTES + CHUNK_BYTES as usize + 1 + 2 * CRC_BYTES as usize);
+        let behind_the_first_chunk = long.split_off(HEADER_BYTES + CHUNK_BYTES as usize);
+        long.truncate(HEADER_BYTES);
+        crate::golden::check(
+            "object",
+            &[
+                ("empty", file(b"")),
+                ("short", file(b"object")),
+                ("header of two chunks", long),
+                ("end of two chunks", behind_the_first_chunk),
+            ],
+        );
     }
 }
