@@ -3,8 +3,8 @@
 
 use quorate_consensus::raft::{Founding, Raft, RaftConfig, RaftConfigError, RaftHandle, RaftPort};
 use quorate_core::{
-    Assembly, ClusterId, Decider, Door, HostBuilder, HostError, NoDecider, NodeId, Port, Protocol, ScopeId, StateMachine,
-    Wire,
+    Assembly, ClusterId, Decider, Door, HostBuilder, HostError, NoDecider, NodeId, Port, Protocol, ScopeId,
+    StateMachine, Wire,
 };
 use quorate_journal::Journal;
 use quorate_node::{NodeConfig, Running, StartError};
@@ -54,7 +54,9 @@ pub enum Problem {
     #[error("scope \"{0}\" needs voters: say found([...]) or join([...]) before it is added")]
     NotFounded(String),
     /// A founder must be one of the voters.
-    #[error("node {node} founds a cluster whose voters {voters:?} do not name it; use join([...]) for a node without a vote")]
+    #[error(
+        "node {node} founds a cluster whose voters {voters:?} do not name it; use join([...]) for a node without a vote"
+    )]
     NotAVoter {
         /// This node.
         node: NodeId,
@@ -227,7 +229,11 @@ impl NodeBuilder {
     }
 
     /// Runs it on this machine: over this transport, on this journal.
-    pub fn start(self, transport: impl Transport + 'static, journal: impl Journal + 'static) -> Result<Running, NodeError> {
+    pub fn start(
+        self,
+        transport: impl Transport + 'static,
+        journal: impl Journal + 'static,
+    ) -> Result<Running, NodeError> {
         let (assembly, inbox, config) = self.parts()?;
         Ok(quorate_node::start(assembly, transport, inbox, journal, config)?)
     }

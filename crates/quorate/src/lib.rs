@@ -51,9 +51,9 @@ mod builder;
 pub use builder::{ConfigError, Node, NodeBuilder, NodeError, Problem};
 pub use quorate_consensus::raft;
 pub use quorate_core::{
-    AgentId, Applied, Assembly, Boot, ClusterId, Corrupt, Cx, Decider, Door, Failure, Input, Job, JournalId, LinkState,
-    NoDecider, NodeId, Notice, Port, PortCx, Promise, Protocol, Reason, Rng, ScopeId, StateMachine, Ticket, Time, Wall,
-    Wire, promise,
+    AgentId, Applied, Assembly, Boot, ClusterId, Corrupt, Cx, Decider, Door, Failure, Input, Job, JournalId,
+    LinkState, NoDecider, NodeId, Notice, Port, PortCx, Promise, Protocol, Reason, Rng, ScopeId,
+    StateMachine, Ticket, Time, Wall, Wire, promise,
 };
 pub use quorate_node::{Event, Events, Jobs, JournalMode, NodeConfig, NodeStatus, Running, Stopped};
 

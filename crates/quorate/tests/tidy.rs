@@ -64,7 +64,8 @@ fn floor(name: &str) -> Option<u8> {
 
 /// The crates of the house that a manifest's `[dependencies]` name (tests may use more).
 fn house_dependencies(manifest: &str) -> Vec<String> {
-    let section = manifest.split("\n[").find(|section| section.trim_start_matches('[').starts_with("dependencies]"));
+    let section =
+        manifest.split("\n[").find(|section| section.trim_start_matches('[').starts_with("dependencies]"));
     let names = section.unwrap_or("").lines().filter_map(|line| line.split(['.', ' ', '=']).next());
     names.filter_map(|name| name.strip_prefix("quorate-")).map(str::to_owned).collect()
 }
@@ -74,7 +75,8 @@ fn every_crate_uses_only_floors_below_its_own() {
     for (name, dir) in crates().into_iter().filter(|(name, _)| name != "quorate") {
         let own = floor(&name).unwrap_or_else(|| panic!("crates/{name} has no floor"));
         for used in house_dependencies(&fs::read_to_string(dir.join("Cargo.toml")).unwrap()) {
-            let below = floor(&used).unwrap_or_else(|| panic!("crates/{name} uses {used}, which has no floor"));
+            let below =
+                floor(&used).unwrap_or_else(|| panic!("crates/{name} uses {used}, which has no floor"));
             assert!(below < own, "crates/{name} (floor {own}) uses {used} (floor {below})");
         }
     }
@@ -103,7 +105,12 @@ fn source_files_are_short() {
 #[test]
 fn nothing_is_left_undone_and_no_test_is_put_aside() {
     // Spelled in two parts, or this file would find itself.
-    let banned = [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("#[ign", "ore"), concat!("FIX", "ME")];
+    let banned = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("#[ign", "ore"),
+        concat!("FIX", "ME"),
+    ];
     for path in all_sources("src").into_iter().chain(all_sources("tests")) {
         let text = fs::read_to_string(&path).unwrap();
         for word in banned {
@@ -126,7 +133,8 @@ fn what_leaves_before_the_disk_says_why_it_promises_nothing() {
             if !(line.contains(".send_now(") || line.contains(".emit_now(")) {
                 continue;
             }
-            let said = lines[at.saturating_sub(8)..at].iter().any(|before| before.trim_start().starts_with("//"));
+            let said =
+                lines[at.saturating_sub(8)..at].iter().any(|before| before.trim_start().starts_with("//"));
             assert!(said, "{}:{} says nothing about why it may leave at once", path.display(), at + 1);
         }
     }

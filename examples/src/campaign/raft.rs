@@ -49,5 +49,33 @@ pub fn run(seed: u64, mutation: Option<Mutation>) -> Outcome {
     });
     let mut workload = KvWorkload::new(seed, REGISTERS, ids, |app: &RaftHandle<Registers>| app);
     let plan = Swarm::new(unit).draw(seed);
-    Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
+    let o = Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload);
+    if o.violation.is_some() && std::env::var("Q").is_ok() {
+        for id in 1..=n {
+            if let Some(h) = world.host(id) {
+                let r = h.protocol::<Raft>(REGISTERS).unwrap();
+                eprintln!(
+                    "{id} {:?} {:?} {:?}\n   {:?}\n   {:?}",
+                    world.state(id),
+                    (
+                        r.term(),
+                        r.leader(),
+                        r.commit(),
+                        r.last(),
+                        r.is_leader(),
+                        r.log().base(),
+                        r.snapshot().map(|s| (s.last, s.data.len()))
+                    ),
+                    h.port::<quorate::raft::RaftPort<Registers>>(REGISTERS)
+                        .map(|p| (p.state().map(|s| s.1), format!("{p:?}"))),
+                    r.counters(),
+                    r
+                );
+            } else {
+                eprintln!("{id} {:?}", world.state(id));
+            }
+        }
+        eprintln!("{:?}", workload);
+    }
+    o
 }

@@ -18,7 +18,8 @@ mod tests {
 
     #[test]
     fn the_page_holds_its_data_and_asks_no_network() {
-        let page = render(&Timeline { title: "a </script> title".into(), ..Timeline::default() }).expect("a page");
+        let page =
+            render(&Timeline { title: "a </script> title".into(), ..Timeline::default() }).expect("a page");
         assert!(page.contains(r"a <\/script> title"));
         assert!(!page.contains(PLACE));
         for word in ["http://", "https://", "src=", "@import", "url("] {

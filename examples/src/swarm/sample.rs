@@ -24,8 +24,9 @@ impl Draft {
 
     fn field(&mut self, f: usize) -> String {
         let split = self.task(format!("split_{f:02}"), vec![], (6.0, 10.0));
-        let images: Vec<String> =
-            (0..IMAGES).map(|i| self.task(format!("project_{f:02}_{i:02}"), vec![split.clone()], (20.0, 60.0))).collect();
+        let images: Vec<String> = (0..IMAGES)
+            .map(|i| self.task(format!("project_{f:02}_{i:02}"), vec![split.clone()], (20.0, 60.0)))
+            .collect();
         let overlaps: Vec<String> = images
             .windows(2)
             .enumerate()
@@ -35,7 +36,9 @@ impl Draft {
         let flat: Vec<String> = images
             .iter()
             .enumerate()
-            .map(|(i, image)| self.task(format!("flatten_{f:02}_{i:02}"), vec![image.clone(), model.clone()], (10.0, 30.0)))
+            .map(|(i, image)| {
+                self.task(format!("flatten_{f:02}_{i:02}"), vec![image.clone(), model.clone()], (10.0, 30.0))
+            })
             .collect();
         let add = self.task(format!("add_{f:02}"), flat, (30.0, 45.0));
         let small: Vec<String> =
@@ -60,8 +63,11 @@ pub fn workflow(seed: u64) -> Value {
         .iter()
         .map(|(name, parents, _)| json!({ "name": name, "id": name, "parents": parents, "children": children(name) }))
         .collect();
-    let execution: Vec<Value> =
-        draft.tasks.iter().map(|(name, _, seconds)| json!({ "id": name, "runtimeInSeconds": seconds })).collect();
+    let execution: Vec<Value> = draft
+        .tasks
+        .iter()
+        .map(|(name, _, seconds)| json!({ "id": name, "runtimeInSeconds": seconds }))
+        .collect();
     json!({
         "name": format!("survey-{FIELDS}x{IMAGES}-{seed}"),
         "description": "A survey of the sky, made up",

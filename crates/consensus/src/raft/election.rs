@@ -27,7 +27,7 @@ impl Raft {
             }
             return;
         }
-        if self.install.is_some() {
+        if self.is_restoring() {
             // Its log is being replaced: it would stand with a log that it no longer has.
             return;
         }
@@ -108,11 +108,8 @@ impl Raft {
             self.follow(term, None, cx);
         }
         let free = self.vote.is_none() || self.vote == Some(from);
-        let granted = term == self.term
-            && free
-            && self.may_vote()
-            && self.install.is_none()
-            && self.is_up_to_date(last);
+        let granted =
+            term == self.term && free && self.may_vote() && !self.is_restoring() && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
             self.write_hard(cx);

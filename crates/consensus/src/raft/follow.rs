@@ -9,7 +9,7 @@ impl Raft {
         if !self.accept_leader(from, group, term, round, cx) {
             return;
         }
-        if self.install.is_some() {
+        if self.is_restoring() {
             // The log is about to be replaced; what is appended to the old one would be lost.
             return;
         }
@@ -21,6 +21,8 @@ impl Raft {
             let outcome = Outcome::Conflict { refused: prev.index, hint };
             return cx.send(from, Msg::AppendReply(AppendReply { term: self.term, round, outcome }));
         }
+        // A snapshot that is still on its way is needed no more: the log goes on without it.
+        self.install = None;
         let mut matched = prev.index;
         for batch in batches.as_slice() {
             if batch.term() > self.term {

@@ -20,10 +20,16 @@ pub(super) struct Install {
 }
 
 impl Raft {
+    /// A snapshot is all there and the port puts it in place. One that is still on its way holds nothing up: its
+    /// leader may be gone.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.install.as_ref().is_some_and(|install| install.restoring.is_some())
+    }
+
     /// The port serialised its state as of `at`. The log up to there may go.
     pub(super) fn on_snapshot_taken(&mut self, at: LogId, data: Bytes, cx: &mut Cx<'_, Raft>) {
         let newest = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
-        if at.index <= newest || self.install.is_some() || !self.log.has(at) {
+        if at.index <= newest || self.is_restoring() || !self.log.has(at) {
             return;
         }
         assert!(at.index <= self.commit, "a snapshot of what is not committed");

@@ -24,7 +24,9 @@ impl<A> Invariant<A> for ElectionSafety {
     }
 
     fn check(&mut self, world: &World<A>, touch: Touch) -> Result<(), String> {
-        let Some(raft) = replica(world, touch, self.scope).filter(|raft| raft.is_leader()) else { return Ok(()) };
+        let Some(raft) = replica(world, touch, self.scope).filter(|raft| raft.is_leader()) else {
+            return Ok(());
+        };
         let known = self.leaders.entry(raft.term()).or_insert_with(|| {
             world.sometimes("a leader is elected");
             touch.node

@@ -39,8 +39,16 @@ impl<A> Invariant<A> for LogMatching {
         if before == last {
             return Ok(());
         }
-        if leads.is_some() && leads == led && last.index > before.index && !(log.has(before) || before.index < log.base().index) {
-            return Err(format!("{} leads term {} and took back its entry {before}", touch.node, raft.term()));
+        if leads.is_some()
+            && leads == led
+            && last.index > before.index
+            && !(log.has(before) || before.index < log.base().index)
+        {
+            return Err(format!(
+                "{} leads term {} and took back its entry {before}",
+                touch.node,
+                raft.term()
+            ));
         }
         // What was looked at before and is still there needs no second look.
         let first = if log.has(before) { before.index + 1 } else { log.base().index + 1 };
@@ -48,7 +56,10 @@ impl<A> Invariant<A> for LogMatching {
         for (index, term, print) in entries(log, first) {
             let known = self.known.entry((index, term)).or_insert((print, prev));
             if *known != (print, prev) {
-                return Err(format!("{} holds another entry {index}@{term} (or another one before it)", touch.node));
+                return Err(format!(
+                    "{} holds another entry {index}@{term} (or another one before it)",
+                    touch.node
+                ));
             }
             prev = Some(term);
         }

@@ -40,7 +40,8 @@ fn entries(log: &Log, first: Index) -> impl Iterator<Item = (Index, Term, u64)> 
 
 /// FNV-1a 64.
 fn fingerprint(data: &[u8]) -> u64 {
-    data.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    data.iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Who is touched first, second ...: a small table by node.

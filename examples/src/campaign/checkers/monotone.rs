@@ -35,7 +35,10 @@ impl<A> Invariant<A> for Monotone {
             return Err(format!("{} went from term {term}, commit {commit} to {now:?}", touch.node));
         }
         if now.0 == term && vote.is_some() && now.1 != vote {
-            return Err(format!("{} took back its vote for {vote:?} in term {term}: {:?}", touch.node, now.1));
+            return Err(format!(
+                "{} took back its vote for {vote:?} in term {term}: {:?}",
+                touch.node, now.1
+            ));
         }
         Ok(())
     }

@@ -31,11 +31,27 @@ pub struct KvWorkload<A> {
 
 impl<A> KvWorkload<A> {
     /// Clients of the registers in this scope on these nodes.
-    pub fn new(seed: u64, scope: ScopeId, nodes: Vec<NodeId>, handle: fn(&A) -> &RaftHandle<Registers>) -> Self {
+    pub fn new(
+        seed: u64,
+        scope: ScopeId,
+        nodes: Vec<NodeId>,
+        handle: fn(&A) -> &RaftHandle<Registers>,
+    ) -> Self {
         let mut rng = Rng::from_seed(seed ^ 0xc11e_4275);
-        let clients = (0..1 + rng.index(4)).map(|id| Client::new(id, nodes[rng.index(nodes.len())])).collect();
+        let clients =
+            (0..1 + rng.index(4)).map(|id| Client::new(id, nodes[rng.index(nodes.len())])).collect();
         let operations_max = 20 + rng.index(60);
-        KvWorkload { scope, nodes, handle, clients, history: Vec::new(), rng, operations_max, calm: false, answered_before: 0 }
+        KvWorkload {
+            scope,
+            nodes,
+            handle,
+            clients,
+            history: Vec::new(),
+            rng,
+            operations_max,
+            calm: false,
+            answered_before: 0,
+        }
     }
 
     fn answered(&self) -> usize {
@@ -80,9 +96,23 @@ impl<A> Workload<A> for KvWorkload<A> {
         for (id, state) in self.nodes.iter().zip(self.states(world)) {
             let Some((state, _)) = state else { return Err(format!("{id} has no state after healing")) };
             if let Some(number) = state.applied_twice() {
-                return Err(format!("sessions exactly once: operation {number:#x} was applied twice on {id}"));
+                return Err(format!(
+                    "sessions exactly once: operation {number:#x} was applied twice on {id}"
+                ));
             }
         }
         is_linearizable(&self.history)
+    }
+}
+
+impl<A> std::fmt::Debug for KvWorkload<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} of {} busy {:?}",
+            self.answered(),
+            self.answered_before,
+            self.clients.iter().map(|c| c.is_busy()).collect::<Vec<_>>()
+        )
     }
 }
