@@ -9,7 +9,7 @@ use common::{Machine, begin};
 use quorate_core::{Mark, Rng};
 use quorate_journal::conformance::Contents;
 use quorate_journal::{Boot, Journal, JournalError, ScopeId};
-use quorate_journal_redb::{Config, Damage, OpenError};
+use quorate_journal_redb::{Config, Damage, OpenError, RedbJournal};
 use std::collections::BTreeMap;
 use std::sync::Once;
 
@@ -91,15 +91,9 @@ impl Image {
                 assert_eq!(boot.journal, self.boot.journal, "{what}: another name");
                 assert_eq!(boot.incarnation, self.boot.incarnation + 1, "{what}: another life");
                 assert!(found == self.contents, "{what}: wrong content");
-                // It goes on from there.
-                journal.append(ScopeId(1), "more".into()).unwrap();
-                journal.compact(ScopeId(0), Mark(4), Vec::new()).unwrap();
-                journal.sync().unwrap_or_else(|error| panic!("{what}: {error}"));
-                drop(journal);
-                let mut journal = machine.open().unwrap_or_else(|error| panic!("{what}, and then: {error}"));
-                let (_, found) = begin(&mut journal).unwrap();
-                assert_eq!(found[&ScopeId(1)].len(), self.contents[&ScopeId(1)].len() + 1, "{what}");
-                assert_eq!(found[&ScopeId(0)].len(), self.contents[&ScopeId(0)].len() - 4, "{what}");
+                if tally.of("right").is_multiple_of(4) {
+                    self.goes_on(&machine, journal, what);
+                }
                 "right".to_owned()
             }
             Err(error) => {
@@ -115,6 +109,18 @@ impl Image {
             }
         };
         *tally.0.entry(kind).or_default() += 1;
+    }
+
+    /// A journal that opened takes more, and opens again with it.
+    fn goes_on(&self, machine: &Machine, mut journal: RedbJournal, what: &str) {
+        journal.append(ScopeId(1), "more".into()).unwrap();
+        journal.compact(ScopeId(0), Mark(4), Vec::new()).unwrap();
+        journal.sync().unwrap_or_else(|error| panic!("{what}: {error}"));
+        drop(journal);
+        let mut journal = machine.open().unwrap_or_else(|error| panic!("{what}, and then: {error}"));
+        let (_, found) = begin(&mut journal).unwrap();
+        assert_eq!(found[&ScopeId(1)].len(), self.contents[&ScopeId(1)].len() + 1, "{what}");
+        assert_eq!(found[&ScopeId(0)].len(), self.contents[&ScopeId(0)].len() - 4, "{what}");
     }
 
     fn flipped(&self, file: usize, bit: usize) -> [Vec<u8>; 2] {
@@ -165,7 +171,7 @@ fn any_bit_of_the_witness_may_flip() {
     for clean in [true, false] {
         let image = image(clean);
         let mut tally = Tally::default();
-        for bit in (0..image.files[1].len() * 8).step_by(3) {
+        for bit in (0..image.files[1].len() * 8).step_by(11) {
             image.judge(
                 image.flipped(1, bit),
                 &format!("clean {clean}, bit {bit} of the witness"),
