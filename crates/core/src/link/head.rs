@@ -1,0 +1,87 @@
+//! The 32 bytes before every body. Little-endian, the same with and without a real seal:
+//!
+//! | bytes | field | |
+//! |---|---|---|
+//! | 0 | version | 1 |
+//! | 1 | kind | 1 hello, 2 data |
+//! | 2..4 | flags | bit 0: the body is of the data class; every other bit is zero |
+//! | 4..8 | scope | index into the sender's list of scopes, as its hello said it; 0 in a hello |
+//! | 8..16 | sequence | from 1 in each session; 0 in a hello |
+//! | 16..32 | seal | see `seal.rs`; zero in a hello |
+
+use crate::{Class, HEAD_BYTES};
+
+/// The version of the layout above.
+pub(super) const VERSION: u8 = 1;
+const HELLO: u8 = 1;
+const DATA: u8 = 2;
+const FLAG_DATA_CLASS: u16 = 1;
+
+/// A head, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    Hello,
+    Data { class: Class, scope: u32, sequence: u64, seal: u128 },
+}
+
+/// Why a head cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadHead {
+    Malformed,
+    Version,
+}
+
+impl Head {
+    pub(super) fn encode(&self) -> [u8; HEAD_BYTES] {
+        let mut head = [0; HEAD_BYTES];
+        head[0] = VERSION;
+        match *self {
+            Head::Hello => head[1] = HELLO,
+            Head::Data { class, scope, sequence, seal } => {
+                head[1] = DATA;
+                let flags = if class == Class::Data { FLAG_DATA_CLASS } else { 0 };
+                head[2..4].copy_from_slice(&flags.to_le_bytes());
+                head[4..8].copy_from_slice(&scope.to_le_bytes());
+                head[8..16].copy_from_slice(&sequence.to_le_bytes());
+                head[16..32].copy_from_slice(&seal.to_le_bytes());
+            }
+        }
+        head
+    }
+
+    /// Reads the head of a frame. Strict: a bit that has no meaning yet refuses the frame.
+    pub(super) fn decode(frame: &[u8]) -> Result<Head, BadHead> {
+        let head = frame.first_chunk::<HEAD_BYTES>().ok_or(BadHead::Malformed)?;
+        if head[0] != VERSION {
+            return Err(BadHead::Version);
+        }
+        let flags = u16::from_le_bytes([head[2], head[3]]);
+        let scope = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+        let sequence = u64::from_le_bytes(eight(head, 8));
+        let low = u128::from(u64::from_le_bytes(eight(head, 16)));
+        let seal = low | u128::from(u64::from_le_bytes(eight(head, 24))) << 64;
+        match head[1] {
+            HELLO if head[2..].iter().all(|byte| *byte == 0) => Ok(Head::Hello),
+            DATA if flags <= FLAG_DATA_CLASS && sequence > 0 => {
+                let class = if flags == FLAG_DATA_CLASS { Class::Data } else { Class::Control };
+                Ok(Head::Data { class, scope, sequence, seal })
+            }
+            _ => Err(BadHead::Malformed),
+        }
+    }
+}
+
+fn eight(head: &[u8; HEAD_BYTES], from: usize) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&head[from..from + 8]);
+    bytes
+}
+
+/// The class of an arrived frame by its head alone: what queues before the link has judged it go by. A frame
+/// too short to have a head is data, the first to be dropped; a hello is control.
+pub fn class_of(frame: &[u8]) -> Class {
+    match frame.first_chunk::<HEAD_BYTES>() {
+        Some(head) if head[2] & FLAG_DATA_CLASS as u8 == 0 => Class::Control,
+        _ => Class::Data,
+    }
+}
