@@ -1,7 +1,7 @@
 //! What a sync promises: after it returned, the power may fail. `kill -9` cannot show this, because the system
 //! keeps what was written; here unsynced writes are lost, in pieces, at every point.
 
-#![allow(clippy::unwrap_used)] // what helps a test may fail as a test does
+#![allow(clippy::unwrap_used, clippy::panic)] // what helps a test may fail as a test does
 
 mod common;
 
@@ -147,11 +147,36 @@ fn it_takes_nothing_after_a_failed_sync() {
     let mut rng = Rng::from_seed(1);
     machine.fail(Loss::All, &mut rng);
     let mut journal = machine.open().unwrap();
-    assert_eq!(begin(&mut journal).unwrap().1[&quorate_journal_scope()], ["kept"]);
+    assert_eq!(begin(&mut journal).unwrap().1[&scope_of_the_suite()], ["kept"]);
+}
+
+#[test]
+fn a_fault_of_the_medium_at_any_operation_loses_nothing_that_was_synced() {
+    let mut faults = 0;
+    for operations in 0..150 {
+        let machine = Machine::default();
+        let mut rng = Rng::from_seed(operations);
+        let mut known = Known::default();
+        check(&mut machine.open().unwrap(), &mut known).unwrap().unwrap();
+        machine.fault_after(operations);
+        if let Ok(mut journal) = machine.open() {
+            let ended = live(&mut journal, &mut known, &mut rng).unwrap();
+            if machine.had_its_fault() {
+                assert!(ended.is_err(), "fault {operations} went unnoticed");
+                assert!(matches!(journal.sync(), Err(JournalError::Poisoned)));
+                faults += 1;
+            }
+        }
+        // Closed in whatever way it still could be, and then the power fails too.
+        machine.fail(Loss::any(&mut rng), &mut rng);
+        let mut journal = machine.open().unwrap_or_else(|error| panic!("fault {operations}: {error}"));
+        check(&mut journal, &mut known).unwrap().unwrap();
+    }
+    assert!(faults > 50, "{faults}");
 }
 
 /// The scope that the suite uses.
-fn quorate_journal_scope() -> ScopeId {
+fn scope_of_the_suite() -> ScopeId {
     ScopeId(0x9e37_79b9_7f4a_7c15)
 }
 

@@ -1,7 +1,7 @@
 //! Damage that redb itself cannot see, because its own structure is whole: rows that are missing, old, or in
 //! each other's place. The chains find it.
 
-#![allow(clippy::unwrap_used)] // what helps a test may fail as a test does
+#![allow(clippy::unwrap_used, clippy::panic)] // what helps a test may fail as a test does
 
 mod common;
 
@@ -16,6 +16,7 @@ const LOG: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("l
 const BASE: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("base");
 
 type Records<'txn> = Table<'txn, (u64, u64), &'static [u8]>;
+type Rows<'txn> = Table<'txn, u64, &'static [u8]>;
 
 /// Scope 1: a base of 3, and records 5 to 9. Scope 2: records 1 to 4. Scope 3: a base of 1 and nothing else.
 fn journal() -> Machine {
@@ -199,9 +200,7 @@ fn the_base_of_an_earlier_compaction_is_found() {
 
 #[test]
 fn rows_of_scopes_are_counted_summed_and_checked() {
-    let rows = |tamper: &dyn Fn(&mut Table<'_, u64, &'static [u8]>)| {
-        found(|txn| tamper(&mut txn.open_table(SCOPES).unwrap()))
-    };
+    let rows = |tamper: &dyn Fn(&mut Rows<'_>)| found(|txn| tamper(&mut txn.open_table(SCOPES).unwrap()));
     let gone = rows(&|rows| drop(rows.remove(2).unwrap()));
     assert_eq!(gone, Damage::Scopes("their number differs"));
     let cut = rows(&|rows| drop(rows.insert(2, &[0; 39][..]).unwrap()));

@@ -6,7 +6,9 @@
 use bytes::Bytes;
 use quorate_core::Corrupt;
 use quorate_journal::conformance::{self, Broken, Law, Medium};
-use quorate_journal::{BlobError, BlobId, Blobs, Boot, Journal, JournalError, JournalId, Mark, ScopeId};
+use quorate_journal::{
+    Blobs, Boot, Journal, JournalError, JournalId, Mark, MemoryBlobs, MemoryDisk, ScopeId,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -257,7 +259,7 @@ impl Journal for Toy {
     }
 
     fn blobs(&self) -> Box<dyn Blobs> {
-        Box::new(Objects::new(ObjectFault::None))
+        Box::new(MemoryBlobs::new(MemoryDisk::new(self.id())))
     }
 }
 
@@ -352,117 +354,4 @@ fn every_broken_journal_is_caught_by_the_law_it_breaks() {
 #[test]
 fn a_journal_that_forgives_a_failed_sync_is_caught() {
     assert_eq!(run_failing(Fault::ForgivesAFailedSync).unwrap_err().law, Law::FailedSync);
-}
-
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum ObjectFault {
-    None,
-    IgnoresTheOffset,
-    ReadsOneByteLess,
-    ErrsBehindTheEnd,
-    ListsInOrderOfArrival,
-    ListsOtherScopes,
-    KeepsDeleted,
-    KeepsTheOldOne,
-    EmptyIsAbsent,
-    ForgetsAtRestart,
-    ChangesAByte,
-}
-
-type Shelf = Arc<Mutex<Vec<(BlobId, Vec<u8>)>>>;
-
-struct Objects {
-    shelf: Shelf,
-    fault: ObjectFault,
-}
-
-impl Objects {
-    fn new(fault: ObjectFault) -> Objects {
-        Objects { shelf: Shelf::default(), fault }
-    }
-
-    fn find(&self, id: BlobId) -> Option<Vec<u8>> {
-        let shelf = self.shelf.lock().unwrap();
-        let found = shelf.iter().find(|(at, _)| *at == id).map(|(_, bytes)| bytes.clone());
-        found.filter(|bytes| !bytes.is_empty() || self.fault != ObjectFault::EmptyIsAbsent)
-    }
-}
-
-impl Blobs for Objects {
-    fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError> {
-        let mut shelf = self.shelf.lock().unwrap();
-        let mut bytes = bytes.to_vec();
-        if self.fault == ObjectFault::ChangesAByte && bytes.len() > 65_536 {
-            bytes[65_536] ^= 1;
-        }
-        match shelf.iter_mut().find(|(at, _)| *at == id) {
-            Some(_) if self.fault == ObjectFault::KeepsTheOldOne => {}
-            Some(old) => old.1 = bytes,
-            None => shelf.push((id, bytes)),
-        }
-        Ok(())
-    }
-
-    fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
-        Ok(self.find(id).map(|bytes| bytes.len() as u64))
-    }
-
-    fn read(&mut self, id: BlobId, offset: u64, max: usize) -> Result<Vec<u8>, BlobError> {
-        let bytes = self.find(id).ok_or(BlobError::Missing(id))?;
-        if self.fault == ObjectFault::ErrsBehindTheEnd && offset > bytes.len() as u64 {
-            return Err(BlobError::Io("behind the end".into()));
-        }
-        let offset = if self.fault == ObjectFault::IgnoresTheOffset { 0 } else { offset };
-        let max = if self.fault == ObjectFault::ReadsOneByteLess { max.saturating_sub(1) } else { max };
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-        Ok(bytes[start..start.saturating_add(max).min(bytes.len())].to_vec())
-    }
-
-    fn delete(&mut self, id: BlobId) -> Result<(), BlobError> {
-        if self.fault != ObjectFault::KeepsDeleted {
-            self.shelf.lock().unwrap().retain(|(at, _)| *at != id);
-        }
-        Ok(())
-    }
-
-    fn list(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
-        let all = self.fault == ObjectFault::ListsOtherScopes;
-        let shelf = self.shelf.lock().unwrap();
-        let mut numbers: Vec<u64> =
-            shelf.iter().filter(|(id, _)| all || id.scope == scope).map(|(id, _)| id.number).collect();
-        if self.fault != ObjectFault::ListsInOrderOfArrival {
-            numbers.sort_unstable();
-        }
-        Ok(numbers)
-    }
-}
-
-fn run_objects(fault: ObjectFault) -> Result<(), Broken> {
-    let mut shelf = Shelf::default();
-    conformance::blobs(|medium| {
-        if medium == Medium::Fresh || fault == ObjectFault::ForgetsAtRestart {
-            shelf = Shelf::default();
-        }
-        Objects { shelf: shelf.clone(), fault }
-    })
-}
-
-#[test]
-fn every_broken_store_of_objects_is_caught() {
-    use ObjectFault::*;
-    run_objects(None).unwrap();
-    for fault in [
-        IgnoresTheOffset,
-        ReadsOneByteLess,
-        ErrsBehindTheEnd,
-        ListsInOrderOfArrival,
-        ListsOtherScopes,
-        KeepsDeleted,
-        KeepsTheOldOne,
-        EmptyIsAbsent,
-        ForgetsAtRestart,
-        ChangesAByte,
-    ] {
-        assert!(run_objects(fault).is_err(), "{fault:?} was not caught");
-    }
 }

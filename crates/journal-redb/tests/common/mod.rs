@@ -21,6 +21,8 @@ struct Inner {
     life: u64,
     /// Operations until the power fails.
     left: Option<u64>,
+    /// Operations until one fails and changes nothing.
+    fault_in: Option<u64>,
     /// Whether syncs do nothing.
     lying: bool,
     syncs: u64,
@@ -76,10 +78,14 @@ impl Machine {
     }
 
     pub(crate) fn open(&self) -> Result<RedbJournal, OpenError> {
+        self.open_with(&Config::default())
+    }
+
+    pub(crate) fn open_with(&self, config: &Config) -> Result<RedbJournal, OpenError> {
         let life = self.inner().life;
         let file = |file| Handle { machine: self.clone(), file, life };
         let blobs = MemoryBlobs::new(MemoryDisk::new(JournalId(0)));
-        RedbJournal::open_on(&Config::default(), file(0), file(1), move || Box::new(blobs.clone()))
+        RedbJournal::open_on(config, file(0), file(1), move || Box::new(blobs.clone()))
     }
 
     /// The database below the journal, to do with it what a journal never does.
@@ -93,11 +99,28 @@ impl Machine {
         self.inner().left = Some(operations);
     }
 
+    /// The operation after this many fails, once. Where it is a sync, what it should have written stays in memory
+    /// and no later sync writes it, as systems do it.
+    pub(crate) fn fault_after(&self, operations: u64) {
+        self.inner().fault_in = Some(operations);
+    }
+
+    /// Whether the fault has been met.
+    pub(crate) fn had_its_fault(&self) -> bool {
+        self.inner().fault_in.is_none()
+    }
+
+    /// A bit of the database flips, under whoever has it open.
+    pub(crate) fn flip(&self, bit: usize) {
+        self.inner().files[0].cached[bit / 8] ^= 1 << (bit % 8);
+    }
+
     /// The power fails now and comes back.
     pub(crate) fn fail(&self, loss: Loss, rng: &mut Rng) {
         let mut inner = self.inner();
         inner.life += 1;
         inner.left = None;
+        inner.fault_in = None;
         inner.files.iter_mut().for_each(|file| file.lose(loss, rng));
     }
 
@@ -168,12 +191,29 @@ impl Handle {
         f(&mut inner.files[self.file])
     }
 
-    /// Something that a power failure may come before.
+    /// Something that a power failure or a fault may come before.
     fn change<T>(&self, f: impl FnOnce(&mut Content) -> io::Result<T>) -> io::Result<T> {
+        self.meet_fault()?;
         let done = self.act(f)?;
         let mut inner = self.machine.inner();
         inner.left = inner.left.map(|left| left - 1);
         Ok(done)
+    }
+}
+
+impl Handle {
+    fn meet_fault(&self) -> io::Result<()> {
+        let mut inner = self.machine.inner();
+        match inner.fault_in {
+            Some(0) => {
+                inner.fault_in = None;
+                Err(io::Error::other("a fault of the medium"))
+            }
+            left => {
+                inner.fault_in = left.map(|left| left - 1);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -201,6 +241,9 @@ impl StorageBackend for Handle {
     fn sync_data(&self) -> io::Result<()> {
         let lying = self.machine.inner().lying;
         self.machine.inner().syncs += 1;
+        if self.machine.inner().fault_in == Some(0) {
+            self.machine.inner().files[self.file].unsynced.clear();
+        }
         self.change(|file| {
             if lying {
                 return Ok(());
