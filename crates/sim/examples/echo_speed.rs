@@ -6,8 +6,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // An example is above the floors: it has a clock.
 
 use quorate_core::{
-    Assembly, ClusterId, Corrupt, Cx, Door, HostBuilder, Input, NodeId, Port, PortCx, Protocol, ScopeId, Time,
-    wire_by_postcard,
+    Assembly, ClusterId, Corrupt, Cx, Door, HostBuilder, Input, NodeId, Port, PortCx, Protocol, ScopeId,
+    Time, wire_by_postcard,
 };
 use quorate_sim::World;
 use serde::{Deserialize, Serialize};
