@@ -1,5 +1,7 @@
 //! The checker against histories known good and known bad, and against a twin that tries every order.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test, its helpers too.
+
 use quorate_core::Rng;
 use quorate_sim::linearizability::{
     Counter, CounterAnswer, CounterOp, Ended, History, Kv, Model, Op, OpId, Register, RegisterAnswer,
@@ -201,7 +203,7 @@ fn a_budget_that_runs_out_means_unknown() {
 
 #[test]
 fn a_counter_example_is_small_and_drawn() {
-    let mut lines = vec![String::new(), String::new()];
+    let mut lines = [String::new(), String::new()];
     for i in 0..40 {
         lines[0].push_str(&format!("w{} | . . ", i % 10));
         lines[1].push_str(&format!(". . r{} | ", i % 10));

@@ -57,6 +57,24 @@ struct Entry {
 /// Entry 0 is the head of the list, which is a ring.
 const HEAD: usize = 0;
 
+/// Which operations were taken, without what goes without saying: operations come by invocation, so nearly all of
+/// the early ones were, and none of the late ones.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Taken {
+    /// Words of ones at the beginning.
+    full: usize,
+    /// What is between them and the words of zeros at the end.
+    mixed: Box<[u64]>,
+}
+
+impl Taken {
+    fn of(words: &[u64]) -> Taken {
+        let full = words.iter().take_while(|word| **word == u64::MAX).count();
+        let empty = words[full..].iter().rev().take_while(|word| **word == 0).count();
+        Taken { full, mixed: words[full..words.len() - empty].into() }
+    }
+}
+
 struct Search<'a, M: Model> {
     model: &'a M,
     ops: &'a [&'a Op<M::Input, M::Output>],
@@ -67,7 +85,7 @@ struct Search<'a, M: Model> {
     state: M::State,
     /// Operations taken, with the state before each.
     order: Vec<(usize, M::State)>,
-    been: BTreeSet<(Vec<u64>, M::State)>,
+    been: BTreeSet<(Taken, M::State)>,
     /// Operations with a response that were not taken.
     left: usize,
 }
@@ -152,7 +170,7 @@ impl<'a, M: Model> Search<'a, M> {
             return false;
         }
         self.taken[op / 64] |= 1 << (op % 64);
-        if !self.been.insert((self.taken.clone(), next.clone())) {
+        if !self.been.insert((Taken::of(&self.taken), next.clone())) {
             self.taken[op / 64] &= !(1 << (op % 64));
             return false;
         }

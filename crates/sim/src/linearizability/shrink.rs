@@ -118,6 +118,9 @@ fn after_quiet<M: Model>(
 
 /// Leaves out what is not needed, one by one.
 fn without_needless<M: Model>(model: &M, start: &M::State, ops: &mut Rest<M>) {
+    if !is_illegal(model, start, ops, TRY_STEPS_MAX) {
+        return; // It takes more steps to see than a try may take.
+    }
     let mut i = 0;
     while i < ops.len() {
         if model.is_read(&ops[i].input) {
