@@ -7,6 +7,7 @@ mod delay;
 mod disk;
 mod faults;
 mod invariant;
+pub mod linearizability;
 mod net;
 mod queue;
 mod settings;

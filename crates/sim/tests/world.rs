@@ -3,7 +3,7 @@
 mod toy;
 
 use quorate_core::{Failure, NodeId, Reason};
-use quorate_sim::{FaultKind, Garbled, NodeState, Verdict, Weather};
+use quorate_sim::{Delay, FaultKind, Garbled, NodeState, Settings, Verdict, Weather, World};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -336,4 +336,108 @@ fn what_happens_can_be_read() {
     for part in ["n1 -> n2", "n2 synced", "n1 tells Acknowledged", "n1 goes down"] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
+}
+
+#[test]
+fn a_paused_nodes_inbox_fills_and_refuses() {
+    let mut settings = Settings::default();
+    settings.inbox.frames_max = 3;
+    let mut world = World::with(settings, 20, 1..=2u64, |id| toy::node(id, Ack::OnDisk));
+    let warm = world.app(1).enter(2, 1);
+    world.finish(warm).expect("nothing fails");
+    world.pause(2);
+    let ticket = world.app(1).enter(2, 2);
+    world.run_for(MS(200));
+    let full = world.coverage().of(FaultKind::InboxFull);
+    assert!((5..=7).contains(&full), "ten were sent, three waited, {full} were refused");
+    world.resume(2);
+    assert!(world.finish(ticket).is_ok());
+}
+
+#[test]
+fn a_full_lane_leaves_asks_at_the_door() {
+    let mut settings = Settings::default();
+    // One entry that waits for the disk fills the lane.
+    settings.turn.undurable_bytes_max = 1;
+    settings.disks.sync = Delay::Constant(MS(100));
+    let mut world = World::with(settings, 21, 1..=2u64, |id| toy::node(id, Ack::OnDisk));
+    let entry = world.app(1).enter(2, 1);
+    world.run_until(|world| !ledger(world, 2).entries.is_empty(), MS(1000));
+    let asked = world.app(2).enter(1, 1);
+    world.run_for(MS(50));
+    assert_eq!(world.stats().asks, 1, "the second waits until the disk has caught up");
+    assert!(world.finish(entry).is_ok() && world.finish(asked).is_ok());
+    assert_eq!(world.stats().asks, 2);
+}
+
+#[test]
+fn a_process_that_dies_loses_nothing_and_a_machine_that_does_may() {
+    let entries_after = |power: bool| {
+        let mut lost = 0;
+        for seed in 0..20 {
+            let mut settings = Settings::default();
+            settings.disks.sync = Delay::Constant(MS(100));
+            let mut world = World::with(settings, seed, 1..=2u64, |id| toy::node(id, Ack::OnDisk));
+            let _asked = world.app(1).enter(2, 1);
+            world.run_until(|world| !ledger(world, 2).entries.is_empty(), MS(1000));
+            if power {
+                world.crash(2)
+            } else {
+                world.kill(2)
+            }
+            world.isolate(2);
+            world.restart(2);
+            lost += u64::from(ledger(&world, 2).entries.is_empty());
+        }
+        lost
+    };
+    assert_eq!(entries_after(false), 0);
+    let lost = entries_after(true);
+    assert!((5..20).contains(&lost), "{lost} of 20");
+}
+
+#[test]
+fn a_disk_that_crashes_its_node_does_so_between_append_and_sync() {
+    let mut settings = Settings::default();
+    settings.disks.crash_on_append = 1.0;
+    let mut world = World::with(settings, 22, 1..=2u64, |id| toy::node(id, Ack::AtOnce));
+    let ticket = world.app(1).enter(2, 1);
+    assert!(world.finish(ticket).is_ok(), "what did not wait for the disk had left");
+    assert_eq!(world.state(2), NodeState::Down);
+    assert_eq!(world.coverage().of(FaultKind::CrashedOnAppend), 1);
+}
+
+#[test]
+fn a_node_that_stops_in_good_order_keeps_all_and_answers_all() {
+    let mut world = world(23, 2, Ack::OnDisk);
+    let open = world.app(1).enter(2, 1);
+    world.run_for(Duration::from_nanos(1));
+    world.stop(1);
+    assert!(open.is_settled());
+    assert_eq!(world.state(1), NodeState::Down);
+}
+
+#[test]
+fn a_core_makes_progress_while_the_others_are_down() {
+    let mut world = world(24, 3, Ack::OnDisk);
+    world.partition(&[1], &[2, 3]);
+    world.crash(2);
+    world.pause(1);
+    world.freeze_clock(1);
+    world.calm_core(&[NodeId(1), NodeId(2)]);
+    assert_eq!(world.state(3), NodeState::Down);
+    let ticket = world.app(1).enter(2, 1);
+    assert!(world.finish(ticket).is_ok());
+}
+
+#[test]
+fn far_nodes_take_as_long_as_they_are_far() {
+    let mut world = world(25, 3, Ack::OnDisk);
+    world.set_distance(1, 3, Delay::Constant(MS(80)));
+    let near = world.app(1).enter(2, 1);
+    world.finish(near).expect("nothing fails");
+    assert!(world.now() < MS(50));
+    let far = world.app(1).enter(3, 1);
+    world.finish(far).expect("nothing fails");
+    assert!(world.now() > MS(160));
 }

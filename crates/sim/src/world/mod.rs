@@ -92,9 +92,11 @@ impl<A> World<A> {
             violation: None,
             standing: 0,
         };
+        // All are there before the first one speaks.
         for id in nodes {
-            world.add_node(id);
+            world.settle_in(id.into());
         }
+        (0..world.nodes.len() as u32).for_each(|place| world.boot(place));
         world
     }
 
@@ -103,14 +105,18 @@ impl<A> World<A> {
     /// # Panics
     /// If there is a node of that name.
     pub fn add_node(&mut self, id: impl Into<NodeId>) {
-        let id = id.into();
+        let place = self.settle_in(id.into());
+        self.boot(place);
+    }
+
+    fn settle_in(&mut self, id: NodeId) -> u32 {
         assert!(self.stage.place(id).is_none(), "{id} is there already");
         let place = self.nodes.len() as u32;
         let at = self.stage.places.partition_point(|(other, _)| *other < id);
         self.stage.places.insert(at, (id, place));
         self.stage.net.grow(self.nodes.len() + 1);
         self.nodes.push(Node::new(id, place, self.any_bell.clone(), &mut self.stage));
-        self.boot(place);
+        place
     }
 
     /// Starts a node that is down.

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub mod register;
+
 pub const LEDGER: ScopeId = ScopeId::new("toy", "ledger", 0);
 /// Objects that jobs write.
 const PAGES: u64 = 8;
