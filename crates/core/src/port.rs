@@ -55,6 +55,11 @@ impl<P: Protocol> PortCx<'_, P> {
     pub fn notice(&mut self, notice: impl Notice) {
         self.notices.push(Box::new(notice));
     }
+
+    /// The same for one that is boxed already.
+    pub fn boxed_notice(&mut self, notice: Box<dyn Notice>) {
+        self.notices.push(notice);
+    }
 }
 
 /// What a port tells observers. Lossy for them: they have bounded queues that count what they dropped. One value
