@@ -16,7 +16,7 @@ pub(crate) struct Latency {
     max_ns: u64,
 }
 
-/// What a [`Latency`] amounts to. All zero when nothing was measured.
+/// How long something took, over a life, in few numbers. All zero when nothing was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatencySummary {
     /// How many were measured.
