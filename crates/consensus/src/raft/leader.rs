@@ -290,11 +290,7 @@ impl Raft {
     /// Takes note that a follower answered in this term. False if the answer is for somebody else.
     pub(super) fn hear(&mut self, from: NodeId, term: Term, round: u64, cx: &mut Cx<'_, Raft>) -> bool {
         if term > self.term {
-            if self.is_plausible(term) && self.peer(from).is_some_and(|peer| peer.voter) {
-                self.follow(term, None, cx);
-            } else {
-                self.counters.nonsense += 1;
-            }
+            self.learn_term(from, term, cx);
             return false;
         }
         if term < self.term {

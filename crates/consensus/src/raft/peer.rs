@@ -10,8 +10,10 @@ pub(super) struct Peer {
     pub id: NodeId,
     /// Has a vote in this electorate (if it comes under its pinned journal).
     pub voter: bool,
-    /// The life that the link was shaken hands with.
+    /// The life that the link was shaken hands with, while it is up.
     pub boot: Option<Boot>,
+    /// The last such life, also after the link went down: what is known here is known of that one.
+    pub life: Option<Boot>,
     /// The journal it is known under, and the mark at which that is on disk.
     pub pin: Option<(JournalId, Mark)>,
     /// Its answer in the current (pre-)election.
@@ -54,6 +56,7 @@ impl Peer {
             id,
             voter,
             boot: None,
+            life: None,
             pin: None,
             granted: None,
             heard_at: Time::ZERO,
@@ -66,12 +69,32 @@ impl Peer {
         }
     }
 
+    /// Whether it has a vote and speaks under the journal that it is pinned to.
+    pub fn is_voter_by_name(&self) -> bool {
+        let pinned = self.pin.map(|(journal, _)| journal);
+        self.voter && pinned.is_some() && self.boot.map(|boot| boot.journal) == pinned
+    }
+
     /// Whether its votes and acknowledgements count: it speaks under the journal that it is pinned to, and the
     /// pin is on disk here, so that it survives a crash of this replica.
     pub fn counts(&self, durable: Mark) -> bool {
-        match (self.boot, self.pin) {
-            (Some(boot), Some((journal, mark))) => self.voter && boot.journal == journal && mark <= durable,
-            _ => false,
+        self.is_voter_by_name() && self.pin.is_some_and(|(_, mark)| mark <= durable)
+    }
+
+    /// Its link came up under this life. What an earlier life said is forgotten as far as it died with it.
+    pub fn greet(&mut self, boot: Boot) {
+        self.boot = Some(boot);
+        let Some(before) = self.life.replace(boot) else { return };
+        if before == boot {
+            return;
+        }
+        // Whatever was on its way died with that life; the next heartbeat asks anew.
+        self.granted = None;
+        self.probe_from(self.next);
+        if before.journal != boot.journal {
+            // Another disk: what was acknowledged is on the other one, and must not count for this one.
+            self.matched = 0;
+            self.round = 0;
         }
     }
 

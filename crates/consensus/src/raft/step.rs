@@ -100,14 +100,7 @@ impl Raft {
         match state {
             LinkState::Down => peer.boot = None,
             LinkState::Up(boot) => {
-                let reborn = peer.boot.is_some_and(|known| known != boot);
-                peer.boot = Some(boot);
-                if reborn {
-                    // Whatever was on its way died with its former life; the next heartbeat asks anew.
-                    let next = peer.next;
-                    peer.probe_from(next);
-                    peer.granted = None;
-                }
+                peer.greet(boot);
                 if peer.voter && peer.pin.is_none() {
                     // First contact: from now on its vote counts under this journal only. The pin must be on
                     // disk before a vote counts, or a crash here would let it vote twice under two journals.
@@ -129,8 +122,15 @@ impl Raft {
     }
 
     fn on_durable(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_leader() {
-            self.on_own_durable(cx);
+        // A pin that reached the disk makes votes count that came before.
+        match self.role {
+            Role::Follower => {}
+            Role::PreCandidate => self.count_pre_votes(cx),
+            Role::Candidate => self.count_votes(cx),
+            Role::Leader(_) => {
+                self.on_own_durable(cx);
+                self.confirm_reads(cx);
+            }
         }
     }
 

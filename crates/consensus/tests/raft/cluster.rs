@@ -113,19 +113,24 @@ impl Cluster {
     }
 
     pub fn with(n: u64, config: RaftConfig) -> Cluster {
-        let mut cluster = Cluster {
-            nodes: BTreeMap::new(),
-            wire: Vec::new(),
-            now: Time(1),
-            sync: true,
-            config,
-            rng: Rng::from_seed(n),
-        };
+        let mut cluster = Cluster { rng: Rng::from_seed(n), ..Cluster::empty(config) };
         for id in ids(n) {
             cluster.add(id, Founding::Found(ids(n)), JournalId(u128::from(id.0)));
         }
         cluster.settle();
         cluster
+    }
+
+    /// Nobody yet.
+    pub fn empty(config: RaftConfig) -> Cluster {
+        Cluster {
+            nodes: BTreeMap::new(),
+            wire: Vec::new(),
+            now: Time(1),
+            sync: true,
+            config,
+            rng: Rng::from_seed(0),
+        }
     }
 
     /// A node on an empty journal of this name.
@@ -258,6 +263,24 @@ impl Cluster {
     pub fn leader(&self) -> Option<NodeId> {
         let leaders = self.nodes.iter().filter_map(|(id, node)| Some((node.turn.as_ref()?.protocol(), *id)));
         leaders.filter(|(raft, _)| raft.is_leader()).max_by_key(|(raft, _)| raft.term()).map(|(_, id)| id)
+    }
+
+    pub fn is_up(&self, id: NodeId) -> bool {
+        self.nodes[&id].turn.is_some()
+    }
+
+    /// How a founding with these voters is named, as their messages say.
+    pub fn group_of(&self, voters: &[NodeId]) -> u64 {
+        let mut one = Cluster::empty(RaftConfig::default());
+        one.add(voters[0], Founding::Found(voters.to_vec()), JournalId(1));
+        for _ in 0..1_000 {
+            one.now = one.now + Duration::from_millis(1);
+            one.step(voters[0], Input::Wake);
+            if let Some((_, _, Msg::PreVote(candidacy))) = one.wire.first() {
+                return candidacy.group;
+            }
+        }
+        panic!("it does not ask to be elected");
     }
 
     pub fn raft(&self, id: NodeId) -> &Raft {
