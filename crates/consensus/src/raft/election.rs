@@ -19,8 +19,9 @@ impl Raft {
         self.wait_for_election(cx);
         self.leader = None;
         if !self.may_vote() {
+            // One that joined does not know the voters; whoever it was started with may.
             let seeds = match &self.founding {
-                Founding::Join(seeds) if self.voters.is_empty() => seeds.clone(),
+                Founding::Join(seeds) | Founding::Found(seeds) if self.voters.is_empty() => seeds.clone(),
                 _ => self.voters.clone(),
             };
             for id in seeds.into_iter().filter(|id| *id != self.id) {

@@ -31,21 +31,24 @@ impl Raft {
         self.counters.compactions += 1;
         let keep = at.index.saturating_sub(self.config.trailing_entries);
         // Whole records go: the last one that reaches no further than `keep`.
-        let mut upto = Mark(0);
-        let mut base = self.log.base();
-        while let Some((last, mark)) = self.marks.front()
-            && *last <= keep
+        let whole = self.marks.iter().map(|(last, _)| *last).take_while(|last| *last <= keep).last();
+        if let Some(last) = whole
+            && let Some(term) = self.log.term_at(last)
         {
-            upto = *mark;
-            base = self.log.term_at(*last).map_or(base, |term| LogId::new(term, *last));
-            self.marks.pop_front();
+            self.log.rebase(LogId::new(term, last));
         }
-        self.log.rebase(base);
-        self.compact(upto, cx);
+        self.compact(cx);
     }
 
-    /// Writes the base: everything that must be known before the records that stay.
-    fn compact(&mut self, upto: Mark, cx: &mut Cx<'_, Raft>) {
+    /// Replaces the records of what is before the log's base, and with them every other one up to the first
+    /// that stays: entries there were overwritten, and whatever else stands there the new base says again.
+    /// (An overwritten record that stayed might follow on nothing.)
+    fn compact(&mut self, cx: &mut Cx<'_, Raft>) {
+        let begin = self.log.base().index;
+        while self.marks.front().is_some_and(|(last, _)| *last <= begin) {
+            self.marks.pop_front();
+        }
+        let upto = self.marks.front().map_or(cx.appended(), |(_, mark)| Mark(mark.0.saturating_sub(1)));
         let mut base = vec![match self.voters.is_empty() {
             true => Record::Joined { group: self.group },
             false => Record::Founded { voters: self.voters.clone() },
@@ -178,22 +181,15 @@ impl Raft {
         self.snapshot = Some(Snapshot { last: install.last, data });
         // Keeps what follows if the log holds the snapshot's last entry (Raft §7, step 6); then its records
         // stay, and only the base is new.
-        let held = self.log.has(install.last);
+        if !self.log.has(install.last) {
+            self.marks.clear();
+        }
         self.log.rebase(install.last);
         self.commit = install.last.index;
-        if held {
-            let mut upto = Mark(0);
-            while let Some((last, mark)) = self.marks.front()
-                && *last <= install.last.index
-            {
-                upto = *mark;
-                self.marks.pop_front();
-            }
-            self.compact(upto, cx);
-        } else {
-            self.marks.clear();
-            self.compact(cx.appended(), cx);
-        }
+        self.compact(cx);
+        // A compaction has no mark of its own. Behind it goes a record that has one, so that the answer waits
+        // for the snapshot to be on disk: the leader would never look behind what was matched.
+        cx.append(Record::Hard { term: self.term, vote: self.vote });
         self.answer_match(install.from, install.round, install.last.index, cx);
     }
 

@@ -81,6 +81,10 @@ impl Raft {
         let empty = self.replayed.0 == 0;
         if empty && let Founding::Found(_) = self.founding {
             cx.append(Record::Founded { voters: self.voters.clone() });
+        }
+        // A journal that was founded gives the first name. A crash may have left the founding without it, and
+        // then nothing was said under another.
+        if !self.voters.is_empty() && self.own_pin.is_none() {
             let pin = super::Pin { node: self.id, journal: boot.journal };
             cx.append(Record::Pinned(pin));
             self.own_pin = Some(pin);
@@ -88,6 +92,8 @@ impl Raft {
         if let Some(snapshot) = &self.snapshot {
             if self.log.last().index < snapshot.last.index {
                 self.log.rebase(snapshot.last);
+                self.marks.clear();
+                cx.append(Record::Begins(snapshot.last));
             }
             // Restoring is this node's own matter.
             cx.emit_now(Event::Restore(snapshot.clone()));

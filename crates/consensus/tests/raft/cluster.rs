@@ -23,7 +23,7 @@ pub struct Node {
     pub turn: Option<Turn<Raft>>,
     pub disk: Disk,
     pub events: Vec<Event>,
-    founding: Founding,
+    pub founding: Founding,
     boot: Boot,
 }
 

@@ -1,5 +1,7 @@
 //! Raft as a value: small clusters, stepped by hand.
 
 mod cluster;
+mod journal;
+mod made;
 mod smoke;
 mod strangers;
