@@ -17,7 +17,10 @@ impl Raft {
     /// No leader was heard. One with a vote asks whether it would be elected; one without asks to be served.
     pub(super) fn on_election_timeout(&mut self, cx: &mut Cx<'_, Raft>) {
         self.wait_for_election(cx);
-        self.leader = None;
+        if self.leader.take().is_some() {
+            // News, no promise.
+            cx.emit_now(Event::Following { term: self.term, leader: None });
+        }
         if !self.may_vote() {
             // One that joined does not know the voters; whoever it was started with may.
             let seeds = match &self.founding {
@@ -30,8 +33,8 @@ impl Raft {
             }
             return;
         }
-        if self.install.is_some() {
-            // Its log is being replaced: it would stand with a log that it no longer has.
+        if self.install.as_ref().is_some_and(|install| install.restoring.is_some()) {
+            // A leader's log is never replaced.
             return;
         }
         self.role = Role::PreCandidate;
@@ -117,11 +120,7 @@ impl Raft {
             self.follow(term, None, cx);
         }
         let free = self.vote.is_none() || self.vote == Some(from);
-        let granted = term == self.term
-            && free
-            && self.may_vote()
-            && self.install.is_none()
-            && self.is_up_to_date(last);
+        let granted = term == self.term && free && self.may_vote() && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
             self.write_hard(cx);
@@ -203,11 +202,5 @@ impl Raft {
         peer.reset(self.log.last().index + 1, cx.now);
         self.peers.push(peer);
         self.share_peers();
-        self.emit_election(cx);
-    }
-
-    fn emit_election(&self, cx: &mut Cx<'_, Raft>) {
-        // News, no promise.
-        cx.emit_now(Event::Following { term: self.term, leader: self.leader });
     }
 }

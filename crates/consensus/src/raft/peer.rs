@@ -1,6 +1,6 @@
 //! What a replica knows of another one: who it is, and, while leading, how far it has come.
 
-use super::{Index, LogId};
+use super::{Index, install::Sending};
 use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
 use std::collections::VecDeque;
 
@@ -29,6 +29,8 @@ pub(super) struct Peer {
     /// Appends on their way: their last index and bytes.
     pub inflight: VecDeque<(Index, usize)>,
     pub inflight_bytes: usize,
+    /// The snapshot that it is sent.
+    pub sending: Option<Box<Sending>>,
 }
 
 /// How a leader feeds a follower (etcd/raft's three states).
@@ -36,18 +38,13 @@ pub(super) struct Peer {
 pub(super) enum Flow {
     /// Where the logs part is not known yet: one append at a time.
     Probe {
-        /// One is on its way, until the next heartbeat.
+        /// One with entries is on its way. If it is lost, the answer to the next heartbeat tells.
         waiting: bool,
     },
     /// Appends follow one another without waiting.
     Replicate,
-    /// It needs what the log no longer holds.
-    Snapshot {
-        /// The snapshot's name.
-        last: LogId,
-        /// The next byte to send.
-        offset: u64,
-    },
+    /// It needs what the log no longer holds: see [`Peer::sending`].
+    Snapshot,
 }
 
 impl Peer {
@@ -66,6 +63,7 @@ impl Peer {
             flow: Flow::Probe { waiting: false },
             inflight: VecDeque::new(),
             inflight_bytes: 0,
+            sending: None,
         }
     }
 
@@ -111,6 +109,7 @@ impl Peer {
         self.flow = Flow::Probe { waiting: false };
         self.inflight.clear();
         self.inflight_bytes = 0;
+        self.sending = None;
     }
 
     pub fn sent(&mut self, last: Index, bytes: usize) {

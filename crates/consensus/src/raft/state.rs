@@ -38,6 +38,8 @@ pub struct Raft {
     /// All peers, shared by the messages that go to everybody.
     pub(super) everybody: Arc<[NodeId]>,
     pub(super) install: Option<Install>,
+    /// The last snapshot that the port could not restore: its name and checksum.
+    pub(super) unrestorable: Option<(LogId, u32)>,
     pub(super) election_at: Time,
     pub(super) heard_leader_at: Option<Time>,
     /// For records of entries: the last index they reach, and their mark. For compaction.
@@ -119,6 +121,7 @@ impl Raft {
             peers: Vec::new(),
             everybody: Arc::new([]),
             install: None,
+            unrestorable: None,
             election_at: Time::NEVER,
             heard_leader_at: None,
             marks: VecDeque::new(),

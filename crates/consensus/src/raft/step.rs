@@ -1,6 +1,6 @@
 //! The one way in.
 
-use super::{AppendReply, Cmd, Event, Founding, Msg, Raft, Record, Role, SnapshotReply, Term};
+use super::{AppendReply, Cmd, Event, Founding, Msg, Raft, Record, Role, Term};
 use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, NodeId, Protocol, Time};
 
 impl Protocol for Raft {
@@ -52,13 +52,9 @@ impl Raft {
                 self.on_append_reply(from, term, round, outcome, cx)
             }
             Msg::Snapshot(chunk) => self.on_chunk(from, *chunk, cx),
-            Msg::SnapshotReply(SnapshotReply { term, round, last, next }) => {
-                self.on_chunk_reply(from, term, round, last, next, cx)
-            }
+            Msg::SnapshotReply(reply) => self.on_chunk_reply(from, reply, cx),
             Msg::Forward(forward) => self.on_forward(from, forward, cx),
-            Msg::ForwardReply(reply) => {
-                cx.emit(Event::Placed { request: reply.request, placed: reply.placed })
-            }
+            Msg::ForwardReply(reply) => self.on_forward_reply(from, reply, cx),
             Msg::Join => self.on_join(from, cx),
         }
     }

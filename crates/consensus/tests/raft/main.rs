@@ -4,4 +4,5 @@ mod cluster;
 mod journal;
 mod made;
 mod smoke;
+mod snapshots;
 mod strangers;
