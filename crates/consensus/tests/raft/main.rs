@@ -1,6 +1,7 @@
 //! Raft as a value: small clusters, stepped by hand.
 
 mod cluster;
+mod joining;
 mod journal;
 mod made;
 mod smoke;
