@@ -75,7 +75,10 @@ fn oracle(options: &Options) -> ExitCode {
             Some((seed, what)) => println!("{name:<34} {:>12}  {what}", seed - options.seeds.start + 1),
             None => {
                 missed += 1;
-                println!("{name:<34} {:>12}  NOT CAUGHT", format!("> {}", options.seeds.end - options.seeds.start));
+                println!(
+                    "{name:<34} {:>12}  NOT CAUGHT",
+                    format!("> {}", options.seeds.end - options.seeds.start)
+                );
             }
         }
     }
@@ -123,5 +126,7 @@ fn parse() -> Result<Option<Options>, String> {
 
 fn range(text: &str) -> Result<Range<u64>, String> {
     let parts = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    parts.filter(|range| range.start < range.end).ok_or_else(|| format!("--seeds takes A..B with A below B, not {text}"))
+    parts
+        .filter(|range| range.start < range.end)
+        .ok_or_else(|| format!("--seeds takes A..B with A below B, not {text}"))
 }

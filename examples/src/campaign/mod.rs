@@ -46,11 +46,19 @@ pub fn mutations() -> Vec<&'static str> {
 
 impl Protocol {
     /// Runs these seeds.
-    pub fn campaign(&self, seeds: Range<u64>, mutation: Option<&str>, watch: impl FnMut(Progress<'_>)) -> Report {
+    pub fn campaign(
+        &self,
+        seeds: Range<u64>,
+        mutation: Option<&str>,
+        watch: impl FnMut(Progress<'_>),
+    ) -> Report {
         let (name, run) = (self.name, self.run);
         let planted = mutation.map(|mutation| format!(" --mutation {mutation}")).unwrap_or_default();
         let line = move |seed: u64| {
-            format!("cargo run --release --example campaign -- --protocol {name} --seeds {seed}..{}{planted}", seed + 1)
+            format!(
+                "cargo run --release --example campaign -- --protocol {name} --seeds {seed}..{}{planted}",
+                seed + 1
+            )
         };
         let mut campaign = Campaign::new(seeds.clone()).replay_by(line);
         if seeds.end.saturating_sub(seeds.start) >= ENOUGH_SEEDS && mutation.is_none() {

@@ -11,7 +11,11 @@ pub fn draw(swarm: &Swarm, seed: u64) -> FaultPlan {
     let mut rng = Rng::from_seed(seed ^ 0x1eade5);
     if rng.chance(0.25) {
         let unit = swarm.unit;
-        let hunt = |fault, pace: u32, longest: u32| Source { fault, every: unit * pace, lasts: (unit / 3, unit * longest) };
+        let hunt = |fault, pace: u32, longest: u32| Source {
+            fault,
+            every: unit * pace,
+            lasts: (unit / 3, unit * longest),
+        };
         plan.sources.push(hunt(Fault::CrashLeader, 4 + rng.index(8) as u32, 8));
         plan.sources.push(hunt(Fault::IsolateLeader, 4 + rng.index(8) as u32, 8));
         plan.sources.push(hunt(Fault::CutLink, 3 + rng.index(6) as u32, 10));

@@ -1,8 +1,8 @@
 //! The campaign over Raft: registers on three or five nodes.
 
 use super::checkers::{Paths, watch_raft};
-use super::{Protocol, plans};
 use super::kv::{KvWorkload, Registers};
+use super::{Protocol, plans};
 use quorate::raft::{Mutation, Raft, RaftConfig, RaftHandle};
 use quorate::sim::{Fault, FaultKind, Outcome, Settings, Swarm, Trial, World};
 use quorate::{Node, NodeId, Rng, ScopeId};
@@ -22,18 +22,28 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "raft",
     run,
     faults: || FaultKind::ALL.iter().copied().filter(|kind| !ABSENT.contains(kind)).collect(),
-    paths: || Paths::names().chain(["an operation is repeated under its number", "a linearizable read is answered"]).collect(),
+    paths: || {
+        Paths::names()
+            .chain(["an operation is repeated under its number", "a linearizable read is answered"])
+            .collect()
+    },
     mutations: || Mutation::ALL.iter().map(|(name, _)| *name).collect(),
 };
 
 /// What cannot happen here: frames are filtered by tests only; no job panics; inboxes and lanes are too roomy to
 /// fill; a disk restored from an old copy is not detected yet, and so not survived.
-const ABSENT: [FaultKind; 5] =
-    [FaultKind::Filtered, FaultKind::JobPanicked, FaultKind::InboxFull, FaultKind::LaneFull, FaultKind::OldDisk];
+const ABSENT: [FaultKind; 5] = [
+    FaultKind::Filtered,
+    FaultKind::JobPanicked,
+    FaultKind::InboxFull,
+    FaultKind::LaneFull,
+    FaultKind::OldDisk,
+];
 
 /// One run.
 fn run(seed: u64, mutation: Option<&str>) -> Outcome {
-    let mutation = Mutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, mutation)| *mutation);
+    let mutation =
+        Mutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, mutation)| *mutation);
     let mut rng = Rng::from_seed(seed ^ 0x0a7e_0000_f00d);
     let n = *rng.pick(&[3u64, 3, 5]).unwrap_or(&3);
     let ids: Vec<NodeId> = (1..=n).map(NodeId).collect();
@@ -63,11 +73,12 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
         let raft = |id: &NodeId| world.host(*id)?.protocol::<Raft>(REGISTERS).filter(|raft| raft.is_leader());
         nodes.iter().filter_map(|id| raft(id).map(|raft| (raft.term(), *id))).max().map(|(_, id)| id)
     });
-    let mut workload = KvWorkload::new(seed, REGISTERS, ids, |app: &RaftHandle<Registers>| app);
     let mut swarm = Swarm::new(unit);
     // A minority may lose its disks. It comes back under other journals, without a vote.
     swarm.amnesia_max = if rng.chance(0.3) { (n as usize - 1) / 2 } else { 0 };
     swarm.without = vec![Fault::OldDisk];
     let plan = plans::draw(&swarm, seed);
+    let workload = KvWorkload::new(seed, REGISTERS, ids, |app: &RaftHandle<Registers>| app);
+    let mut workload = workload.founded_in_calm(swarm.amnesia_max > 0);
     Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
 }

@@ -40,7 +40,13 @@ pub struct Figures {
 
 impl Figures {
     /// Of a campaign that took this long.
-    pub fn of(protocol: &str, mutation: Option<&str>, seeds: &Range<u64>, report: &Report, wall: Duration) -> Figures {
+    pub fn of(
+        protocol: &str,
+        mutation: Option<&str>,
+        seeds: &Range<u64>,
+        report: &Report,
+        wall: Duration,
+    ) -> Figures {
         let wall_s = wall.as_secs_f64().max(1e-9);
         let faults = FaultKind::ALL.iter().map(|kind| (kind.name().to_owned(), report.coverage.of(*kind)));
         let named = report.coverage.all_named().map(|(name, count)| (name.to_owned(), count));

@@ -37,6 +37,12 @@ impl Raft {
             // A leader's log is never replaced.
             return;
         }
+        if !self.founded {
+            self.tell_pins(true, cx);
+        }
+        if !self.founded {
+            return;
+        }
         self.role = Role::PreCandidate;
         self.counters.pre_campaigns += 1;
         self.forget_votes();

@@ -67,6 +67,7 @@ impl Raft {
             cx.append(Record::Joined { group });
         }
         self.follow(term, Some(from), cx);
+        self.learn_founding(from, cx);
         self.heard_leader_at = Some(cx.now);
         self.wait_for_election(cx);
         true

@@ -34,12 +34,6 @@ pub(super) struct Sending {
 }
 
 impl Raft {
-    /// A snapshot is all there and the port puts it in place. One that is still on its way holds nothing up: its
-    /// leader may be gone.
-    pub(super) fn is_restoring(&self) -> bool {
-        self.install.as_ref().is_some_and(|install| install.restoring.is_some())
-    }
-
     /// The port serialised its state as of `at`. The log up to there may go.
     pub(super) fn on_snapshot_taken(&mut self, at: LogId, data: Bytes, cx: &mut Cx<'_, Raft>) {
         let newest = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
@@ -78,6 +72,7 @@ impl Raft {
             let (journal, _) = peer.pin?;
             Some(Record::Pinned(super::Pin { node: peer.id, journal }))
         }));
+        base.extend(self.founded.then_some(Record::AllMet));
         base.push(Record::Hard { term: self.term, vote: self.vote });
         base.extend(self.snapshot.clone().map(Record::Snapshot));
         base.push(Record::Begins(self.log.base()));

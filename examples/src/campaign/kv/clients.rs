@@ -2,9 +2,9 @@
 //! under its number until it is answered. Everything asked and answered goes into a history.
 
 use super::registers::{Change, Operation, Registers};
-use quorate::sim::linearizability::{History, OpId, RegisterAnswer, RegisterOp};
 use quorate::raft::{RaftHandle, Read, Session, SessionId};
 use quorate::sim::World;
+use quorate::sim::linearizability::{History, OpId, RegisterAnswer, RegisterOp};
 use quorate::{Failure, NodeId, Reason, Rng, Ticket};
 use std::time::Duration;
 
@@ -161,7 +161,9 @@ fn draw(number: u64, seen: Option<(u8, Option<u64>)>, rng: &mut Rng) -> Question
     let value = 1 + rng.within(0..1000);
     match (rng.index(5), seen) {
         (0 | 1, _) => Question::Read(key),
-        (4, Some((key, from))) => Question::Change(Operation { number, key, change: Change::Cas(from, value) }),
+        (4, Some((key, from))) => {
+            Question::Change(Operation { number, key, change: Change::Cas(from, value) })
+        }
         _ => Question::Change(Operation { number, key, change: Change::Write(value) }),
     }
 }

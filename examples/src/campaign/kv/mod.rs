@@ -8,9 +8,9 @@ pub use clients::Asked;
 pub use registers::{Change, Operation, Registers};
 
 use clients::Client;
-use quorate::raft::{RaftHandle, RaftPort};
+use quorate::raft::{Raft, RaftHandle, RaftPort};
 use quorate::sim::linearizability::{Kv, Verdict, check};
-use quorate::sim::{Workload, World};
+use quorate::sim::{NodeState, Workload, World};
 use quorate::{JournalId, NodeId, Rng, ScopeId};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct KvWorkload<A> {
     rng: Rng,
     operations_max: usize,
     calm: bool,
+    /// Faults begin once all founders have met: a disk that is lost before that ends the founding, as it should.
+    founded_in_calm: bool,
     /// How many answers there were when faults ended.
     answered_before: usize,
 }
@@ -55,18 +57,28 @@ impl<A> KvWorkload<A> {
             rng,
             operations_max,
             calm: false,
+            founded_in_calm: false,
             answered_before: 0,
         }
+    }
+
+    /// Has faults begin once all founders have met.
+    pub fn founded_in_calm(mut self, calm: bool) -> Self {
+        self.founded_in_calm = calm;
+        self
     }
 
     fn answered(&self) -> usize {
         self.clients.iter().map(Client::answered).sum()
     }
 
-    /// The nodes that still have the disk they were founded on. One that lost it and claims to be a founder takes no
-    /// part; an operator would have it join.
+    /// The nodes that run on the disk they were founded on. One that lost it and claims to be a founder, or whose
+    /// disk decayed, takes no part; an operator would have it join.
     fn survivors<'a>(&'a self, world: &'a World<A>) -> impl Iterator<Item = &'a NodeId> {
-        self.nodes.iter().zip(&self.journals).filter(|(id, journal)| world.journal_id(**id) == **journal).map(|(id, _)| id)
+        let survives = |(id, journal): &(&NodeId, &JournalId)| {
+            world.journal_id(**id) == **journal && world.state(**id) != NodeState::Refused
+        };
+        self.nodes.iter().zip(&self.journals).filter(survives).map(|(id, _)| id)
     }
 
     fn states<'a>(&self, world: &'a World<A>) -> Vec<Option<(&'a Registers, u64)>> {
@@ -78,6 +90,15 @@ impl<A> KvWorkload<A> {
 impl<A> Workload<A> for KvWorkload<A> {
     fn setup(&mut self, world: &mut World<A>) {
         self.journals = self.nodes.iter().map(|id| world.journal_id(*id)).collect();
+        if self.founded_in_calm {
+            let founded = |world: &World<A>, id: &NodeId| {
+                world
+                    .host(*id)
+                    .and_then(|host| host.protocol::<Raft>(self.scope))
+                    .is_some_and(Raft::is_founded)
+            };
+            world.run_until(|world| self.nodes.iter().all(|id| founded(world, id)), Duration::from_secs(5));
+        }
     }
 
     fn step(&mut self, world: &mut World<A>) -> Duration {
