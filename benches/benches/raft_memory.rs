@@ -1,4 +1,7 @@
 //! Agreement alone beside omnipaxos and raft-rs. See [`quorate_benches::raft_memory`].
+//!
+//! With two words, a contender and a setting (each by a part of its name), runs only these, a line a round: for
+//! profilers.
 
 use quorate_benches::allocations::{self, Allocations};
 use quorate_benches::raft_memory::{CONDITIONS, CONTENDERS, Load, Run};
@@ -10,12 +13,32 @@ use std::path::Path;
 const ROUNDS: usize = 7;
 
 fn main() -> std::io::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [who, row] = words.as_slice() {
+        profile(who, row);
+        return Ok(());
+    }
     let counted = allocations::of_bench(Path::new(env!("CARGO_BIN_EXE_count_allocations")), "raft_memory")?;
     let mut rows = Vec::new();
     for load in Load::all() {
         rows.extend(rows_of(&load, &counted));
     }
     publish("raft_memory", &rows)
+}
+
+fn profile(who: &str, row: &str) {
+    for load in Load::all().iter().filter(|load| load.to_string().contains(row)) {
+        for contender in CONTENDERS.iter().filter(|contender| contender.name.contains(who)) {
+            for _ in 0..2 * ROUNDS {
+                println!(
+                    "{} {} {load}: {:.0} ns",
+                    contender.name,
+                    contender.variant,
+                    contender.run(load).cpu_ns
+                );
+            }
+        }
+    }
 }
 
 /// Ours beside the best variant of each peer.
