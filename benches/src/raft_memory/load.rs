@@ -41,7 +41,8 @@ pub struct Load {
 impl Load {
     /// A setting with as many commits as give a steady figure in a tenth of a second or so.
     pub fn new(nodes: u64, bytes: usize, way: Way) -> Load {
-        let warm_up = 4096;
+        // Logs have been cut before, so that memory is used again.
+        let warm_up = 3 * super::COMPACT_EVERY;
         // Whole turns only.
         let commits = if way == Way::One { 40_960 } else { 122_880 };
         Load { nodes, bytes, way, warm_up, commits }

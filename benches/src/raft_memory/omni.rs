@@ -1,7 +1,7 @@
 //! omnipaxos with its own storage in memory. Each replica's outgoing messages are taken into one reused vector,
 //! as its documents show. Batches are its own `batch_size`.
 
-use super::{Cluster, Load, State, Way, state::write_command};
+use super::{Cluster, KEPT, Load, State, Way, state::write_command};
 use bytes::Bytes;
 use omnipaxos::messages::Message;
 use omnipaxos::storage::{Entry, NoSnapshot};
@@ -154,6 +154,13 @@ impl<T: Command> Cluster for Omni<T> {
         for number in first..first + count {
             self.nodes[self.leader].paxos.append(T::write(number)).unwrap();
         }
+        self.touched[self.leader] = true;
+        self.settle();
+    }
+
+    fn cut(&mut self) {
+        let leader = &mut self.nodes[self.leader];
+        leader.paxos.trim(Some(leader.applied - KEPT as usize)).unwrap();
         self.touched[self.leader] = true;
         self.settle();
     }

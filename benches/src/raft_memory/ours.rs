@@ -1,8 +1,8 @@
 //! Ours: [`Raft`] in a [`Turn`], stepped by a driver that only moves values. The port is not part of it.
 
-use super::{Cluster, Load, State, state::write_command};
+use super::{Cluster, KEPT, Load, State, state::write_command};
 use bytes::{Bytes, BytesMut};
-use quorate_consensus::raft::{Cmd, Event, Founding, Index, Msg, Raft, RaftConfig, Record};
+use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record};
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
 };
@@ -19,7 +19,12 @@ struct Node {
 /// A journal in memory, and where the effects of a step go.
 #[derive(Default)]
 struct Memory {
-    records: Vec<Record>,
+    /// What stands in the place of the records that were compacted.
+    base: Vec<Record>,
+    /// The records behind it.
+    records: VecDeque<Record>,
+    /// The mark of the last one compacted.
+    compacted: u64,
     sent: Vec<(Recipients, Msg)>,
     committed: Index,
     placed: u64,
@@ -27,11 +32,13 @@ struct Memory {
 
 impl Io<Raft> for Memory {
     fn append(&mut self, record: Record) -> usize {
-        self.records.push(record);
+        self.records.push_back(record);
         0
     }
-    fn compact(&mut self, _: Mark, _: Vec<Record>) {
-        panic!("no snapshot is taken here");
+    fn compact(&mut self, upto: Mark, base: Vec<Record>) {
+        self.records.drain(..(upto.0 - self.compacted) as usize);
+        self.compacted = upto.0;
+        self.base = base;
     }
     fn send(&mut self, to: Recipients, msg: Msg) {
         self.sent.push((to, msg));
@@ -62,7 +69,8 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
     let ids: Vec<NodeId> = (1..=load.nodes).map(NodeId).collect();
     let boot = |id: NodeId| Boot { incarnation: 1, journal: JournalId(u128::from(id.0)) };
     let node = |id: &NodeId| {
-        let raft = Raft::new(*id, RaftConfig::default(), Founding::Found(ids.clone())).unwrap();
+        let config = RaftConfig { trailing_entries: KEPT, ..RaftConfig::default() };
+        let raft = Raft::new(*id, config, Founding::Found(ids.clone())).unwrap();
         let turn = Turn::new(raft, TurnLimits::default());
         Node { turn, io: Memory::default(), applied: 0, state: State::default() }
     };
@@ -160,6 +168,16 @@ impl Cluster for Ours {
             self.step(leader, Input::Command(Cmd::Propose { request: number, data }));
         }
         self.settle();
+    }
+
+    fn cut(&mut self) {
+        for id in (1..=self.nodes.len() as u64).map(NodeId) {
+            let Node { turn, applied, state, .. } = &self.nodes[id.0 as usize - 1];
+            let Some(term) = turn.protocol().log().term_at(*applied) else { continue };
+            let data = [state.count, state.sum, state.bytes].map(u64::to_le_bytes).concat().into();
+            let at = LogId::new(term, *applied);
+            self.step(id, Input::Command(Cmd::Snapshot { at, data }));
+        }
     }
 
     fn finish(&mut self) {

@@ -1,7 +1,7 @@
 //! raft-rs with its own storage in memory, and the loop that its documents prescribe: ready, persist, send,
 //! apply, advance. Batches are one proposal message of many entries.
 
-use super::{Cluster, Load, State, Way, state::write_command};
+use super::{Cluster, KEPT, Load, State, Way, state::write_command};
 use raft::eraftpb::{Entry, Message, MessageType};
 use raft::storage::MemStorage;
 use raft::{Config, RawNode, StateRole};
@@ -138,6 +138,13 @@ impl Cluster for Tikv {
         }
         self.touched[self.leader] = true;
         self.settle();
+    }
+
+    fn cut(&mut self) {
+        for node in &mut self.nodes {
+            let applied = node.raft.raft.raft_log.applied;
+            node.raft.mut_store().wl().compact(applied - KEPT).unwrap();
+        }
     }
 
     fn finish(&mut self) {
