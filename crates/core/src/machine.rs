@@ -1,6 +1,6 @@
 //! The application's replicated state, and what its leader decides.
 
-use crate::{Rng, Time};
+use crate::{Notice, Rng, Time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,6 +47,11 @@ pub trait Decider<S: StateMachine>: Send + 'static {
     /// What to propose now. Called while leading, after applies and hints and when `wake_at` is due, with at
     /// most one undecided batch of its own in flight.
     fn decide(&mut self, state: &S, now: Time, rng: &mut Rng, proposals: &mut Vec<S::Command>);
+    /// What other scopes and observers should know of the state now: levels, told again after every change and
+    /// every start, on every replica (and so idempotent).
+    fn publish(&mut self, _state: &S) -> Vec<Box<dyn Notice>> {
+        Vec::new()
+    }
     /// When it wants to decide again though nothing happened.
     fn wake_at(&self) -> Time {
         Time::NEVER

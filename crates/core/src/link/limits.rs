@@ -54,7 +54,7 @@ impl Default for LinkLimits {
 
 /// What a link did and refused, counted since it was made. Every frame that came in or was to go out and did
 /// not arrive where it should is in exactly one of these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LinkCounters {
     /// Handshakes completed, first ones and later ones.
     pub sessions: u64,

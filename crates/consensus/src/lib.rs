@@ -1,0 +1,5 @@
+//! Agreement: protocols as values, each in a module with its port and its handle.
+//!
+//! Here so far: [`raft`]. Voting, PBFT, Fast Paxos and gossip agreement have their places beside it and are absent.
+
+pub mod raft;

@@ -1,0 +1,91 @@
+//! What a replica and its port tell each other.
+
+use super::{Index, LogId, NotPlaced, Snapshot, Term};
+use bytes::Bytes;
+use quorate_core::NodeId;
+
+/// What the port asks.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Cmd {
+    /// Put this into the log; passed on to the leader if that is another. Answered by [`Event::Placed`], or,
+    /// when messages are lost, never.
+    Propose {
+        /// The port's number for it.
+        request: u64,
+        /// The entry.
+        data: Bytes,
+    },
+    /// Confirm that this is the leader and say up to where a linearizable read must have applied.
+    Read {
+        /// The port's number for it, never used again.
+        request: u64,
+    },
+    /// The state after `at`, serialised.
+    Snapshot {
+        /// The last entry applied to it.
+        at: LogId,
+        /// The port's bytes.
+        data: Bytes,
+    },
+    /// The snapshot of [`Event::Install`] is in place, or could not be restored.
+    Installed {
+        /// Whether it could.
+        ok: bool,
+    },
+    /// Stop leading.
+    StepDown,
+}
+
+/// What the port is told.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A proposal has its place in the log, or none. A place is no commitment.
+    Placed {
+        /// The port's number.
+        request: u64,
+        /// The place.
+        placed: Result<LogId, NotPlaced>,
+    },
+    /// Everything up to here is committed and may be applied, read from the log.
+    Committed {
+        /// The last of it.
+        upto: Index,
+    },
+    /// These reads may be answered once everything up to `index` is applied.
+    ReadReady {
+        /// The index.
+        index: Index,
+        /// The port's numbers.
+        requests: Vec<u64>,
+    },
+    /// This replica cannot answer the read.
+    ReadRefused {
+        /// The port's number.
+        request: u64,
+        /// Why.
+        why: NotPlaced,
+    },
+    /// Begin with this state, after a start.
+    Restore(Snapshot),
+    /// Replace the state by this one, which a leader sent; answer with [`Cmd::Installed`].
+    Install(Snapshot),
+    /// Elected.
+    Elected {
+        /// The term.
+        term: Term,
+        /// Its first entry: once that is applied, so is everything that was committed before.
+        first: Index,
+    },
+    /// Does not lead any more.
+    Retired {
+        /// The current term.
+        term: Term,
+    },
+    /// Somebody else leads, or nobody that is known.
+    Following {
+        /// The current term.
+        term: Term,
+        /// The leader.
+        leader: Option<NodeId>,
+    },
+}

@@ -1,0 +1,155 @@
+//! Settings of one replicated log, with meaning, bound and provenance of each.
+
+use quorate_core::NodeId;
+use std::time::Duration;
+
+/// How a replica behaves. Public fields; [`RaftConfig::validate`] checks how they relate.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RaftConfig {
+    /// Least silence after which a follower stands for election; each wait is drawn from once to twice this.
+    /// At least ten round trips. Default 150 ms (Raft §9.3: 150-300 ms).
+    pub election_timeout: Duration,
+    /// How often a leader speaks at least. At most a third of the election timeout. Default 50 ms.
+    pub heartbeat: Duration,
+    /// How long a leader waits for the next append to carry a new commit index before it sends it alone.
+    /// Longer saves messages, shorter serves followers. Default 1 ms (guess).
+    pub commit_notice: Duration,
+    /// A batch is closed when it has this many bytes. Default 256 KiB (measured: beyond it nothing is gained
+    /// on loopback, and a frame holds one with room to spare).
+    pub batch_bytes_max: usize,
+    /// The longest proposal, in bytes. Must fit a frame of the transport. Default 512 KiB.
+    pub entry_bytes_max: usize,
+    /// Bytes proposed and not committed; beyond it proposals are answered Busy. Default 16 MiB (guess).
+    pub uncommitted_bytes_max: usize,
+    /// Appends on their way to one follower; beyond it new entries wait and form larger batches.
+    /// Default 64 (guess).
+    pub inflight_max: usize,
+    /// Bytes on their way to one follower. Default 4 MiB (guess).
+    pub inflight_bytes_max: usize,
+    /// Bytes of the pieces in which a snapshot travels. Default 256 KiB.
+    pub chunk_bytes: usize,
+    /// The largest snapshot that is accepted from a leader, in bytes. Default 1 GiB.
+    pub snapshot_bytes_max: u64,
+    /// A snapshot is taken when this many bytes of log were applied since the last. Default 4 MiB (guess).
+    pub snapshot_log_bytes: usize,
+    /// Entries kept behind a snapshot so that followers that lag a little need no snapshot. Default 1,000 (guess).
+    pub trailing_entries: u64,
+    /// Proposals that wait to be decided, a replica; beyond it they are answered Busy. Default 65,536 (guess).
+    pub promises_max: usize,
+    /// Replicas without a vote that a leader serves; beyond it newcomers are not answered. Default 16 (guess).
+    pub learners_max: usize,
+    /// How long a proposal may stay undecided before it is answered Unknown. Default 10 s (guess).
+    pub request_timeout: Duration,
+    /// Client sessions kept; beyond it the one used longest ago is closed, agreed through the log. Default 10,000.
+    pub sessions_max: usize,
+    /// Answers kept a session for commands whose answer it may not have seen. Default 1,024 (guess).
+    pub session_window: usize,
+    /// A planted bug; see [`super::Mutation`].
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<super::Mutation>,
+}
+
+impl Default for RaftConfig {
+    fn default() -> Self {
+        RaftConfig {
+            election_timeout: Duration::from_millis(150),
+            heartbeat: Duration::from_millis(50),
+            commit_notice: Duration::from_millis(1),
+            batch_bytes_max: 256 << 10,
+            entry_bytes_max: 512 << 10,
+            uncommitted_bytes_max: 16 << 20,
+            inflight_max: 64,
+            inflight_bytes_max: 4 << 20,
+            chunk_bytes: 256 << 10,
+            snapshot_bytes_max: 1 << 30,
+            snapshot_log_bytes: 4 << 20,
+            trailing_entries: 1000,
+            promises_max: 65_536,
+            learners_max: 16,
+            request_timeout: Duration::from_secs(10),
+            sessions_max: 10_000,
+            session_window: 1024,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
+    }
+}
+
+/// Settings that cannot work. Nothing was started.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RaftConfigError {
+    /// Followers would stand for election between two heartbeats.
+    #[error("heartbeat {heartbeat:?} is more than a third of the election timeout {election_timeout:?}")]
+    HeartbeatTooSlow {
+        /// The heartbeat.
+        heartbeat: Duration,
+        /// The election timeout.
+        election_timeout: Duration,
+    },
+    /// A bound of zero admits nothing.
+    #[error("{0} is zero")]
+    Zero(&'static str),
+    /// No one could vote.
+    #[error("the founding names no voters")]
+    NoVoters,
+    /// A voter counted twice would make a minority a majority.
+    #[error("voter {0} is named twice")]
+    VoterTwice(NodeId),
+}
+
+impl RaftConfig {
+    /// Checks each setting and how they relate.
+    pub fn validate(&self) -> Result<(), RaftConfigError> {
+        let positive = [
+            ("election_timeout", self.election_timeout.as_nanos()),
+            ("heartbeat", self.heartbeat.as_nanos()),
+            ("batch_bytes_max", self.batch_bytes_max as u128),
+            ("entry_bytes_max", self.entry_bytes_max as u128),
+            ("uncommitted_bytes_max", self.uncommitted_bytes_max as u128),
+            ("inflight_max", self.inflight_max as u128),
+            ("inflight_bytes_max", self.inflight_bytes_max as u128),
+            ("chunk_bytes", self.chunk_bytes as u128),
+            ("snapshot_bytes_max", u128::from(self.snapshot_bytes_max)),
+            ("snapshot_log_bytes", self.snapshot_log_bytes as u128),
+            ("promises_max", self.promises_max as u128),
+            ("sessions_max", self.sessions_max as u128),
+            ("session_window", self.session_window as u128),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(RaftConfigError::Zero(name));
+        }
+        if self.heartbeat.saturating_mul(3) > self.election_timeout {
+            let (heartbeat, election_timeout) = (self.heartbeat, self.election_timeout);
+            return Err(RaftConfigError::HeartbeatTooSlow { heartbeat, election_timeout });
+        }
+        Ok(())
+    }
+}
+
+/// How a replica comes to be on an empty journal. On one that already holds a log it changes nothing: the
+/// journal's electorate beats the builder's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Founding {
+    /// One of the first voters. Every founder is given the same set.
+    Found(Vec<NodeId>),
+    /// A newcomer, or one that lost its disk: it learns the log from whoever of these leads, and has no vote
+    /// under this journal.
+    Join(Vec<NodeId>),
+}
+
+impl Founding {
+    /// The voters in order, checked.
+    pub fn validated(&self) -> Result<Vec<NodeId>, RaftConfigError> {
+        let Founding::Found(voters) = self else { return Ok(Vec::new()) };
+        let mut voters = voters.clone();
+        voters.sort_unstable();
+        if voters.is_empty() {
+            return Err(RaftConfigError::NoVoters);
+        }
+        if let Some(pair) = voters.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(RaftConfigError::VoterTwice(pair[0]));
+        }
+        Ok(voters)
+    }
+}

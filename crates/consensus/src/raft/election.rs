@@ -1,0 +1,191 @@
+//! Elections: pre-vote, vote, and who may not disturb whom (Raft §5.2, §5.4.1; thesis §9.6).
+
+use super::{Candidacy, Event, Founding, LogId, Msg, Raft, Role, VoteReply};
+use quorate_core::{Cx, NodeId};
+use std::time::Duration;
+
+impl Raft {
+    /// Draws the next election time: once to twice the timeout from now (Raft §5.2).
+    pub(super) fn wait_for_election(&mut self, cx: &mut Cx<'_, Raft>) {
+        let least = self.config.election_timeout;
+        let spread = cx.rng.within(0..least.as_nanos() as u64);
+        self.election_at = cx.now + least + Duration::from_nanos(spread);
+    }
+
+    /// No leader was heard. One with a vote asks whether it would be elected; one without asks to be served.
+    pub(super) fn on_election_timeout(&mut self, cx: &mut Cx<'_, Raft>) {
+        self.wait_for_election(cx);
+        self.leader = None;
+        if !self.may_vote() {
+            let seeds = match &self.founding {
+                Founding::Join(seeds) if self.voters.is_empty() => seeds.clone(),
+                _ => self.voters.clone(),
+            };
+            for id in seeds.into_iter().filter(|id| *id != self.id) {
+                // A question.
+                cx.send_now(id, Msg::Join);
+            }
+            return;
+        }
+        if self.is_restoring() {
+            // Its log is being replaced: it would stand with a log that it no longer has.
+            return;
+        }
+        self.role = Role::PreCandidate;
+        self.counters.pre_campaigns += 1;
+        self.forget_votes();
+        let last = self.log.last();
+        let candidacy = Candidacy { group: self.group, term: self.term.saturating_add(1), last };
+        // A question: a pre-vote spends and promises nothing.
+        cx.send_now(self.everybody.clone(), Msg::PreVote(candidacy));
+        self.count_pre_votes(cx);
+    }
+
+    pub(super) fn on_pre_vote(&mut self, from: NodeId, candidacy: Candidacy, cx: &mut Cx<'_, Raft>) {
+        let sticky = self.hears_leader(cx);
+        self.counters.sticky += u64::from(sticky);
+        let granted = !sticky
+            && self.may_vote()
+            && self.is_voter(from)
+            && candidacy.term > self.term
+            && candidacy.last >= self.log.last();
+        // A refusal tells this replica's own term, so that one that lags behind learns it and is not stuck
+        // asking for a term that is over.
+        let term = if granted { candidacy.term } else { self.term };
+        // Promises nothing: a grant neither moves a timer nor binds the vote.
+        cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted }));
+    }
+
+    pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
+        if !reply.granted && reply.term > self.term {
+            return self.follow(reply.term, None, cx);
+        }
+        // An answer to an earlier round, or one that comes after the campaign began, starts nothing.
+        if self.role != Role::PreCandidate || !reply.granted || reply.term != self.term.saturating_add(1) {
+            return;
+        }
+        if let Some(peer) = self.peer_mut(from) {
+            peer.granted = Some(true);
+        }
+        self.count_pre_votes(cx);
+    }
+
+    fn count_pre_votes(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.is_granted(cx) {
+            self.campaign(cx);
+        }
+    }
+
+    /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.
+    fn campaign(&mut self, cx: &mut Cx<'_, Raft>) {
+        // A term is u64 and only a quorum's pre-votes raise it here, so its end is out of reach; a peer that
+        // claims it is refused by `Raft::follow`'s callers.
+        let Some(term) = self.term.checked_add(1) else { return };
+        self.role = Role::Candidate;
+        self.counters.campaigns += 1;
+        self.term = term;
+        self.vote = Some(self.id);
+        self.write_hard(cx);
+        self.wait_for_election(cx);
+        self.forget_votes();
+        let candidacy = Candidacy { group: self.group, term, last: self.log.last() };
+        cx.send(self.everybody.clone(), Msg::Vote(candidacy));
+        self.count_votes(cx);
+    }
+
+    pub(super) fn on_vote(&mut self, from: NodeId, candidacy: Candidacy, cx: &mut Cx<'_, Raft>) {
+        let Candidacy { term, last, .. } = candidacy;
+        if !self.is_voter(from) || !self.is_plausible(term) {
+            self.counters.strangers += 1;
+            return;
+        }
+        if term > self.term {
+            // One that hears a leader does not help to depose it (thesis §6.4.1, §4.2.3).
+            if self.hears_leader(cx) {
+                self.counters.sticky += 1;
+                return;
+            }
+            self.follow(term, None, cx);
+        }
+        let free = self.vote.is_none() || self.vote == Some(from);
+        let granted =
+            term == self.term && free && self.may_vote() && !self.is_restoring() && self.is_up_to_date(last);
+        if granted && self.vote.is_none() {
+            self.vote = Some(from);
+            self.write_hard(cx);
+            self.wait_for_election(cx);
+        }
+        // Once the vote is on disk.
+        cx.send(from, Msg::VoteReply(VoteReply { term: self.term, granted }));
+    }
+
+    pub(super) fn on_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
+        if reply.term > self.term && self.is_plausible(reply.term) {
+            return self.follow(reply.term, None, cx);
+        }
+        if self.role != Role::Candidate || reply.term != self.term {
+            return;
+        }
+        if let Some(peer) = self.peer_mut(from) {
+            peer.granted = Some(reply.granted);
+        }
+        self.count_votes(cx);
+    }
+
+    fn count_votes(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.is_granted(cx) {
+            self.lead(cx);
+        }
+    }
+
+    /// Whether own vote and those that count are a quorum.
+    fn is_granted(&mut self, cx: &Cx<'_, Raft>) -> bool {
+        let durable = cx.durable();
+        let strangers =
+            self.peers.iter().filter(|p| p.voter && p.granted == Some(true) && !p.counts(durable)).count();
+        self.counters.strangers += strangers as u64;
+        self.is_quorum(cx, |peer| peer.granted == Some(true))
+    }
+
+    fn forget_votes(&mut self) {
+        for peer in &mut self.peers {
+            peer.granted = None;
+        }
+    }
+
+    /// At least as up to date as this replica's log: compared as a pair, term first (Raft §5.4.1).
+    fn is_up_to_date(&self, last: LogId) -> bool {
+        last >= self.log.last()
+    }
+
+    /// Leads, or heard a leader within the least election timeout.
+    pub(super) fn hears_leader(&self, cx: &Cx<'_, Raft>) -> bool {
+        let recently = |at| cx.now.since(at) < self.config.election_timeout;
+        self.is_leader() || (self.leader.is_some() && self.heard_leader_at.is_some_and(recently))
+    }
+
+    /// No honest replica is a quarter of all terms ahead: a peer that is must not push this one to the end.
+    pub(super) fn is_plausible(&self, term: u64) -> bool {
+        term < u64::MAX / 4
+    }
+
+    pub(super) fn on_join(&mut self, from: NodeId, cx: &mut Cx<'_, Raft>) {
+        if !self.is_leader() || self.peer(from).is_some() || from == self.id {
+            return;
+        }
+        let learners = self.peers.iter().filter(|peer| !peer.voter).count();
+        if learners >= self.config.learners_max {
+            return;
+        }
+        let mut peer = super::peer::Peer::new(from, false);
+        peer.reset(self.log.last().index + 1, cx.now);
+        self.peers.push(peer);
+        self.share_peers();
+        self.emit_election(cx);
+    }
+
+    fn emit_election(&self, cx: &mut Cx<'_, Raft>) {
+        // News, no promise.
+        cx.emit_now(Event::Following { term: self.term, leader: self.leader });
+    }
+}

@@ -1,0 +1,114 @@
+//! Following: entries in, with the log matching property kept (Raft §5.3).
+
+use super::{Append, AppendReply, Batch, Event, Index, LogId, Msg, Outcome, Raft, Record};
+use quorate_core::{Cx, NodeId};
+
+impl Raft {
+    pub(super) fn on_append(&mut self, from: NodeId, append: Append, cx: &mut Cx<'_, Raft>) {
+        let Append { group, term, prev, commit, round, batches } = append;
+        if !self.accept_leader(from, group, term, round, cx) {
+            return;
+        }
+        if self.is_restoring() {
+            // The log is about to be replaced; what is appended to the old one would be lost.
+            return;
+        }
+        // Entries up to the commit index are the same everywhere, so nothing there needs to match anew, and a
+        // stale append never takes back what is behind it.
+        if prev.index > self.commit && !self.log.has(prev) {
+            self.counters.conflicts += 1;
+            let hint = self.log.last_upto(prev.index.min(self.log.last().index), prev.term);
+            let outcome = Outcome::Conflict { refused: prev.index, hint };
+            return cx.send(from, Msg::AppendReply(AppendReply { term: self.term, round, outcome }));
+        }
+        // A snapshot that is still on its way is needed no more: the log goes on without it.
+        self.install = None;
+        let mut matched = prev.index;
+        for batch in batches.as_slice() {
+            if batch.term() > self.term {
+                self.counters.nonsense += 1;
+                return;
+            }
+            matched = batch.last();
+            self.take(batch, cx);
+        }
+        let reply =
+            Msg::AppendReply(AppendReply { term: self.term, round, outcome: Outcome::Matched(matched) });
+        if self.ack_before_sync() {
+            cx.send_now(from, reply);
+        } else {
+            cx.send(from, reply);
+        }
+        // Not beyond what is known to be the leader's: a longer log here may end in somebody else's entries.
+        self.learn_commit(commit.min(matched), cx);
+    }
+
+    /// Whether the sender leads this term (from now on, if it is news). The one that does not is told the term.
+    pub(super) fn accept_leader(
+        &mut self,
+        from: NodeId,
+        group: u64,
+        term: u64,
+        round: u64,
+        cx: &mut Cx<'_, Raft>,
+    ) -> bool {
+        if term < self.term {
+            let outcome = Outcome::Stale;
+            cx.send(from, Msg::AppendReply(AppendReply { term: self.term, round, outcome }));
+            return false;
+        }
+        let stranger = !self.voters.is_empty() && self.voters.binary_search(&from).is_err();
+        let second =
+            term == self.term && (self.is_leader() || self.leader.is_some_and(|leader| leader != from));
+        if stranger || second || !self.is_plausible(term) {
+            // Two leaders of one term, or one without a vote: no correct replica does that.
+            self.counters.nonsense += 1;
+            return false;
+        }
+        if self.group == 0 {
+            self.group = group;
+            cx.append(Record::Joined { group });
+        }
+        self.follow(term, Some(from), cx);
+        self.heard_leader_at = Some(cx.now);
+        self.wait_for_election(cx);
+        true
+    }
+
+    /// Takes what is new of a batch. The entries before it match.
+    fn take(&mut self, batch: &Batch, cx: &mut Cx<'_, Raft>) {
+        let last = self.log.last().index;
+        let Some(first) = self.first_difference(batch) else { return };
+        assert!(first > self.commit, "a committed entry is never overwritten");
+        if first <= last {
+            self.counters.truncations += 1;
+        }
+        let Some(new) = batch.from(first) else { return };
+        self.overwrite_from(first);
+        let mark = cx.append(Record::Entries(new.clone()));
+        self.marks.push_back((new.last(), mark));
+        self.log.push(new);
+    }
+
+    /// The first entry of the batch that the log does not hold.
+    fn first_difference(&self, batch: &Batch) -> Option<Index> {
+        let last = self.log.last().index;
+        let from = batch.first().max(self.commit + 1);
+        if from > batch.last() {
+            return None;
+        }
+        if self.log.has(batch.last_id()) {
+            // Log matching: equal at the end, equal before it.
+            return None;
+        }
+        (from..=batch.last()).find(|index| *index > last || !self.log.has(LogId::new(batch.term(), *index)))
+    }
+
+    pub(super) fn learn_commit(&mut self, commit: Index, cx: &mut Cx<'_, Raft>) {
+        if commit > self.commit {
+            self.commit = commit;
+            // A quorum has it on disk, whatever this node's own disk does.
+            cx.emit_now(Event::Committed { upto: commit });
+        }
+    }
+}

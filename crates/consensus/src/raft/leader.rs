@@ -1,0 +1,436 @@
+//! Leading: batches out, acknowledgements in, the commit index forward (Raft §5.3, §5.4.2).
+
+use super::{
+    Append, Batch, Batches, EntryKind, Event, Forward, ForwardReply, Index, LogId, Msg, NotPlaced, OpenBatch,
+    Outcome, Raft, Record, Role, Term, peer::Flow, read::Reads,
+};
+use bytes::Bytes;
+use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What only a leader has.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Leader {
+    /// Proposals that came since the last wake.
+    pub open: OpenBatch,
+    /// The term's first entry; nothing before its commit is this leader's to report.
+    pub first: Index,
+    /// Own entries that are not on disk yet: mark, last index, when.
+    pub writing: VecDeque<(Mark, Index, Time)>,
+    /// Up to where this leader's own log is on disk.
+    pub matched: Index,
+    /// Counts what is asked of followers in this term.
+    pub round: u64,
+    pub reads: Reads,
+    pub heartbeat_at: Time,
+    pub quorum_check_at: Time,
+    /// When followers are told a commit index that no append has carried yet.
+    pub notice_at: Time,
+    /// Bytes sealed and not committed: last index, bytes.
+    pub uncommitted: VecDeque<(Index, usize)>,
+    pub uncommitted_bytes: usize,
+}
+
+impl Raft {
+    /// Elected (Raft §5.2). Its first entry is empty, so that what earlier terms left can be committed (§8).
+    pub(super) fn lead(&mut self, cx: &mut Cx<'_, Raft>) {
+        let first = self.log.last().index + 1;
+        for peer in &mut self.peers {
+            peer.reset(first, cx.now);
+        }
+        self.counters.elected += 1;
+        self.leader = Some(self.id);
+        let mut open = OpenBatch::default();
+        open.push(EntryKind::Noop, &[]);
+        self.role = Role::Leader(Box::new(Leader {
+            open,
+            first,
+            writing: VecDeque::new(),
+            matched: 0,
+            round: 1,
+            reads: Reads::default(),
+            heartbeat_at: cx.now + self.config.heartbeat,
+            quorum_check_at: cx.now + self.config.election_timeout,
+            notice_at: Time::NEVER,
+            uncommitted: VecDeque::new(),
+            uncommitted_bytes: 0,
+        }));
+        // Whether its term can commit anything is not known yet, and this does not say so.
+        cx.emit_now(Event::Elected { term: self.term, first });
+        self.seal(cx);
+    }
+
+    fn leader_mut(&mut self) -> Option<&mut Leader> {
+        match &mut self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    pub(super) fn leader_wake_at(&self, leader: &Leader) -> Time {
+        if leader.open.count() > 0 && self.has_room() || leader.reads.is_waiting(self.commit >= leader.first)
+        {
+            return Time::ZERO;
+        }
+        leader.heartbeat_at.min(leader.quorum_check_at).min(leader.notice_at)
+    }
+
+    /// Whether a further batch may leave: some follower's window is open, or there is no follower.
+    fn has_room(&self) -> bool {
+        self.peers.is_empty() || self.peers.iter().any(|peer| !self.window_full(peer))
+    }
+
+    fn window_full(&self, peer: &super::peer::Peer) -> bool {
+        peer.inflight.len() >= self.config.inflight_max
+            || peer.inflight_bytes >= self.config.inflight_bytes_max
+    }
+
+    pub(super) fn on_propose(&mut self, request: u64, data: Bytes, cx: &mut Cx<'_, Raft>) {
+        let placed = match self.leader {
+            _ if data.len() > self.config.entry_bytes_max => Err(NotPlaced::TooLarge),
+            Some(id) if id == self.id => self.place(&data, cx),
+            Some(leader) => {
+                self.counters.forwarded += 1;
+                // Nobody is promised anything before it is committed.
+                return cx.send_now(leader, Msg::Forward(Forward { group: self.group, request, data }));
+            }
+            None => Err(NotPlaced::NotLeader(None)),
+        };
+        // A place in the log is no promise that it will be committed there.
+        cx.emit_now(Event::Placed { request, placed });
+    }
+
+    pub(super) fn on_forward(&mut self, from: NodeId, forward: Forward, cx: &mut Cx<'_, Raft>) {
+        let placed = match self.is_leader() {
+            _ if forward.data.len() > self.config.entry_bytes_max => Err(NotPlaced::TooLarge),
+            true => self.place(&forward.data, cx),
+            false => Err(NotPlaced::NotLeader(self.leader.filter(|leader| *leader != from))),
+        };
+        // As above.
+        cx.send_now(from, Msg::ForwardReply(ForwardReply { request: forward.request, placed }));
+    }
+
+    /// Gives a proposal its place in the open batch.
+    fn place(&mut self, data: &[u8], cx: &mut Cx<'_, Raft>) -> Result<LogId, NotPlaced> {
+        let (term, last) = (self.term, self.log.last().index);
+        let (batch_max, uncommitted_max) = (self.config.batch_bytes_max, self.config.uncommitted_bytes_max);
+        let Some(leader) = self.leader_mut() else { return Err(NotPlaced::NotLeader(None)) };
+        if leader.uncommitted_bytes + leader.open.bytes() + data.len() > uncommitted_max {
+            return Err(NotPlaced::Busy);
+        }
+        leader.open.push(EntryKind::Command, data);
+        let at = LogId::new(term, last + leader.open.count());
+        if leader.open.bytes() >= batch_max {
+            self.seal(cx);
+        }
+        Ok(at)
+    }
+
+    /// Closes the open batch: into the log, to the disk and to the followers at the same time (thesis §10.2.1).
+    fn seal(&mut self, cx: &mut Cx<'_, Raft>) {
+        let (term, first) = (self.term, self.log.last().index + 1);
+        let Some(leader) = self.leader_mut() else { return };
+        if leader.open.count() == 0 {
+            return;
+        }
+        let batch = leader.open.seal(first, term);
+        leader.uncommitted.push_back((batch.last(), batch.len()));
+        leader.uncommitted_bytes += batch.len();
+        let mark = cx.append(Record::Entries(batch.clone()));
+        leader.writing.push_back((mark, batch.last(), cx.now));
+        self.marks.push_back((batch.last(), mark));
+        self.log.push(batch.clone());
+        self.send_batch(batch, cx);
+        if self.peers.is_empty() || cx.durable() >= mark || self.ack_before_sync() {
+            self.on_own_durable(cx);
+        }
+    }
+
+    pub(super) fn ack_before_sync(&self) -> bool {
+        #[cfg(feature = "mutations")]
+        return self.config.mutation == Some(super::Mutation::AckBeforeSync);
+        #[cfg(not(feature = "mutations"))]
+        false
+    }
+
+    /// Sends a new batch to every follower that has all before it: one message, encoded once.
+    fn send_batch(&mut self, batch: Batch, cx: &mut Cx<'_, Raft>) {
+        let (first, last, bytes) = (batch.first(), batch.last(), batch.len());
+        let Some(prev) = self.log.term_at(first - 1).map(|term| LogId::new(term, first - 1)) else { return };
+        let (inflight_max, bytes_max) = (self.config.inflight_max, self.config.inflight_bytes_max);
+        let mut ready = 0;
+        let mut only = None;
+        for peer in &mut self.peers {
+            let open = peer.inflight.len() < inflight_max && peer.inflight_bytes < bytes_max;
+            let probing = peer.flow == Flow::Probe { waiting: false };
+            if peer.next != first || !open || !(probing || peer.flow == Flow::Replicate) {
+                continue;
+            }
+            if probing {
+                peer.flow = Flow::Probe { waiting: true };
+            } else {
+                peer.sent(last, bytes);
+            }
+            ready += 1;
+            only = Some(peer.id);
+        }
+        let to = match only {
+            None => return,
+            Some(id) if ready == 1 => Recipients::One(id),
+            Some(_) if ready == self.peers.len() => Recipients::Many(self.everybody.clone()),
+            Some(_) => {
+                let sent = |p: &&super::peer::Peer| {
+                    p.next == last + 1 || p.next == first && p.flow == Flow::Probe { waiting: true }
+                };
+                Recipients::Many(self.peers.iter().filter(sent).map(|p| p.id).collect::<Arc<[NodeId]>>())
+            }
+        };
+        self.send_append(to, prev, Batches::One(batch), cx);
+    }
+
+    /// A leader's append promises nothing: until a quorum has it on disk a newer term may overwrite it.
+    fn send_append(
+        &mut self,
+        to: impl Into<Recipients>,
+        prev: LogId,
+        batches: Batches,
+        cx: &mut Cx<'_, Raft>,
+    ) {
+        let (group, term, commit) = (self.group, self.term, self.commit);
+        let Some(leader) = self.leader_mut() else { return };
+        let round = leader.round;
+        cx.send_now(to, Msg::Append(Append { group, term, prev, commit, round, batches }));
+    }
+
+    /// Brings one follower forward as far as its window allows.
+    fn feed(&mut self, id: NodeId, cx: &mut Cx<'_, Raft>) {
+        loop {
+            let last = self.log.last().index;
+            let base = self.log.base().index;
+            let Some(peer) = self.peer(id) else { return };
+            let next = peer.next;
+            match peer.flow {
+                Flow::Snapshot { .. } => return,
+                _ if next <= base => return self.begin_snapshot(id, cx),
+                Flow::Probe { waiting: true } => return,
+                Flow::Replicate if next > last || self.window_full(peer) => return,
+                Flow::Probe { waiting: false } | Flow::Replicate => {}
+            }
+            let probing = peer.flow != Flow::Replicate;
+            let batches = self.log.read(next, self.config.batch_bytes_max);
+            let Some(term) = self.log.term_at(next - 1) else {
+                // What cannot be read is not sent: never an append without the entry before it.
+                return;
+            };
+            let bytes = batches.iter().map(Batch::len).sum();
+            let sent_upto = batches.last().map(Batch::last);
+            if let Some(peer) = self.peer_mut(id) {
+                match sent_upto {
+                    _ if probing => peer.flow = Flow::Probe { waiting: true },
+                    Some(upto) => peer.sent(upto, bytes),
+                    None => return,
+                }
+            }
+            self.send_append(id, LogId::new(term, next - 1), batches.into(), cx);
+            if probing {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn on_append_reply(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        round: u64,
+        outcome: Outcome,
+        cx: &mut Cx<'_, Raft>,
+    ) {
+        if !self.hear(from, term, round, cx) {
+            return;
+        }
+        let last = self.log.last().index;
+        let log_hint = |raft: &Raft, hint: LogId| raft.log.last_upto(hint.index, hint.term).index;
+        match outcome {
+            Outcome::Matched(matched) if matched > last => self.counters.nonsense += 1,
+            Outcome::Matched(matched) => {
+                let Some(peer) = self.peer_mut(from) else { return };
+                peer.acknowledged(matched);
+                if matched > peer.matched {
+                    peer.matched = matched;
+                }
+                if peer.flow != Flow::Replicate {
+                    peer.probe_from(peer.matched.max(matched) + 1);
+                    peer.flow = Flow::Replicate;
+                }
+                peer.next = peer.next.max(matched + 1);
+                self.advance(cx);
+                self.feed(from, cx);
+            }
+            Outcome::Conflict { refused, hint } => {
+                let hinted = log_hint(self, hint);
+                let Some(peer) = self.peer_mut(from) else { return };
+                // An answer older than what matched since, or to another question than the last: no news.
+                if refused <= peer.matched
+                    || refused >= peer.next
+                    || matches!(peer.flow, Flow::Snapshot { .. })
+                {
+                    return;
+                }
+                let next = (hinted + 1).clamp(peer.matched + 1, refused);
+                peer.probe_from(next);
+                self.feed(from, cx);
+            }
+            Outcome::Stale => self.counters.nonsense += 1,
+        }
+        self.confirm_reads(cx);
+    }
+
+    /// Takes note that a follower answered in this term. False if the answer is for somebody else.
+    pub(super) fn hear(&mut self, from: NodeId, term: Term, round: u64, cx: &mut Cx<'_, Raft>) -> bool {
+        if term > self.term {
+            if self.is_plausible(term) && self.peer(from).is_some_and(|peer| peer.voter) {
+                self.follow(term, None, cx);
+            } else {
+                self.counters.nonsense += 1;
+            }
+            return false;
+        }
+        if term < self.term {
+            return false;
+        }
+        let now = cx.now;
+        let Some(leader) = self.leader_mut() else { return false };
+        let asked = leader.round;
+        let Some(peer) = self.peer_mut(from) else { return false };
+        if round > asked {
+            self.counters.nonsense += 1;
+            return false;
+        }
+        peer.heard_at = now;
+        peer.round = peer.round.max(round);
+        true
+    }
+
+    /// Own entries reached the disk: only now does this leader count itself.
+    pub(super) fn on_own_durable(&mut self, cx: &mut Cx<'_, Raft>) {
+        let all = self.ack_before_sync();
+        let Some(leader) = self.leader_mut() else { return };
+        while let Some((mark, index, _)) = leader.writing.front()
+            && (*mark <= cx.durable() || all)
+        {
+            leader.matched = *index;
+            leader.writing.pop_front();
+        }
+        self.advance(cx);
+    }
+
+    /// Moves the commit index to the highest entry of this term that a quorum has on disk (Raft §5.3, §5.4.2).
+    fn advance(&mut self, cx: &mut Cx<'_, Raft>) {
+        let Role::Leader(leader) = &self.role else { return };
+        let index = self.quorum_index(cx, leader.matched, |peer| peer.matched);
+        if index <= self.commit {
+            return;
+        }
+        // Figure 8: an entry of an older term is committed only by one of this term behind it.
+        if self.log.term_at(index) != Some(self.term) && !self.commits_older_terms() {
+            return;
+        }
+        self.commit = index;
+        let notice = cx.now + self.config.commit_notice;
+        if let Some(leader) = self.leader_mut() {
+            leader.notice_at = leader.notice_at.min(notice);
+            while let Some((last, bytes)) = leader.uncommitted.front()
+                && *last <= index
+            {
+                leader.uncommitted_bytes -= bytes;
+                leader.uncommitted.pop_front();
+            }
+        }
+        // A quorum has it on disk: it is committed whatever this node's own disk does.
+        cx.emit_now(Event::Committed { upto: index });
+        self.confirm_reads(cx);
+    }
+
+    fn commits_older_terms(&self) -> bool {
+        #[cfg(feature = "mutations")]
+        return self.config.mutation == Some(super::Mutation::CommitOlderTermByCounting);
+        #[cfg(not(feature = "mutations"))]
+        false
+    }
+
+    /// A new round for every follower: heartbeat, commit index, and the question whether this is still the
+    /// leader. Its entry before is the last one sent, so that a lost append shows.
+    pub(super) fn broadcast(&mut self, cx: &mut Cx<'_, Raft>) {
+        let heartbeat = cx.now + self.config.heartbeat;
+        let Some(leader) = self.leader_mut() else { return };
+        leader.heartbeat_at = heartbeat;
+        leader.notice_at = Time::NEVER;
+        let mut shared: Option<Index> = None;
+        let same =
+            self.peers.iter().all(|p| p.flow == Flow::Replicate && *shared.get_or_insert(p.next) == p.next);
+        if same && let Some(next) = shared {
+            if let Some(term) = self.log.term_at(next - 1) {
+                self.send_append(self.everybody.clone(), LogId::new(term, next - 1), Batches::None, cx);
+            }
+            return;
+        }
+        let base = self.log.base();
+        for at in 0..self.peers.len() {
+            let peer = &mut self.peers[at];
+            let id = peer.id;
+            match peer.flow {
+                Flow::Snapshot { .. } => {
+                    self.send_chunk(id, cx);
+                    continue;
+                }
+                Flow::Probe { .. } => peer.flow = Flow::Probe { waiting: false },
+                Flow::Replicate => {}
+            }
+            let prev = peer.next - 1;
+            if peer.flow != Flow::Replicate {
+                self.feed(id, cx);
+            } else if prev >= base.index
+                && let Some(term) = self.log.term_at(prev)
+            {
+                self.send_append(id, LogId::new(term, prev), Batches::None, cx);
+            }
+        }
+    }
+
+    pub(super) fn on_leader_wake(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.has_room() {
+            self.seal(cx);
+        }
+        self.ask_for_reads(cx);
+        let Some(leader) = self.leader_mut() else { return };
+        if leader.notice_at <= cx.now || leader.heartbeat_at <= cx.now {
+            self.broadcast(cx);
+        }
+        let Some(leader) = self.leader_mut() else { return };
+        if leader.quorum_check_at <= cx.now {
+            self.check_quorum(cx);
+        }
+    }
+
+    /// A leader that hears no quorum, or whose disk stalls, stops leading (thesis §6.2).
+    fn check_quorum(&mut self, cx: &mut Cx<'_, Raft>) {
+        let timeout = self.config.election_timeout;
+        let now = cx.now;
+        let Some(leader) = self.leader_mut() else { return };
+        leader.quorum_check_at = now + timeout;
+        let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);
+        // A whole timeout and one heartbeat of grace: the answer to the last heartbeat may still be on its way.
+        let patience = timeout + self.config.heartbeat;
+        let heard = self.is_quorum(cx, |peer| now.since(peer.heard_at) <= patience);
+        if stalled {
+            self.counters.stalled_disk += 1;
+        } else if !heard {
+            self.counters.lost_quorum += 1;
+        } else {
+            return;
+        }
+        self.follow(self.term, None, cx);
+    }
+}

@@ -1,0 +1,201 @@
+//! The log in memory: batches behind a base. Knows nothing of terms' rules; it only keeps what it is given
+//! in one piece.
+
+use super::{Batch, Entry, Index, LogId, Term};
+use std::collections::VecDeque;
+
+/// Entries after `base`, without gaps.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Log {
+    /// The last entry that is no longer here: a snapshot stands for it and all before it.
+    base: LogId,
+    batches: VecDeque<Batch>,
+    bytes: usize,
+}
+
+impl Log {
+    /// The last entry that a snapshot stands for.
+    pub fn base(&self) -> LogId {
+        self.base
+    }
+
+    /// The last entry's name; the base's when there is none.
+    pub fn last(&self) -> LogId {
+        self.batches.back().map_or(self.base, Batch::last_id)
+    }
+
+    /// Bytes of all entries held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The term of the entry at `index`; `None` before the base and after the end.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        if index == self.base.index {
+            return Some(self.base.term);
+        }
+        self.batch_at(index).map(|at| self.batches[at].term())
+    }
+
+    /// Whether the entry of that name is in the log (or is the base).
+    pub fn has(&self, id: LogId) -> bool {
+        self.term_at(id.index) == Some(id.term)
+    }
+
+    /// Puts a batch right behind the last entry.
+    pub fn push(&mut self, batch: Batch) {
+        assert_eq!(batch.first(), self.last().index + 1, "a gap in the log");
+        self.bytes += batch.len();
+        self.batches.push_back(batch);
+    }
+
+    /// Takes away every entry from `index` on.
+    pub fn truncate_from(&mut self, index: Index) {
+        assert!(index > self.base.index, "what a snapshot stands for is never taken back");
+        while let Some(last) = self.batches.back()
+            && last.last() >= index
+        {
+            self.bytes -= last.len();
+            let kept = last.upto(index - 1);
+            self.batches.pop_back();
+            if let Some(kept) = kept {
+                self.bytes += kept.len();
+                self.batches.push_back(kept);
+                break;
+            }
+        }
+    }
+
+    /// Forgets every entry up to and with `base`, which a snapshot stands for from now on. If the log does not
+    /// hold that entry, it forgets all (Raft §7).
+    pub fn rebase(&mut self, base: LogId) {
+        if !self.has(base) {
+            *self = Log { base, ..Log::default() };
+            return;
+        }
+        while let Some(first) = self.batches.front()
+            && first.first() <= base.index
+        {
+            self.bytes -= first.len();
+            let kept = first.from(base.index + 1);
+            self.batches.pop_front();
+            if let Some(kept) = kept {
+                self.bytes += kept.len();
+                self.batches.push_front(kept);
+                break;
+            }
+        }
+        self.base = base;
+    }
+
+    /// The batches that hold the entries from `first` on, the first one cut to begin there, as many as
+    /// `bytes_max` allows; at least one if there is any.
+    pub fn read(&self, first: Index, bytes_max: usize) -> Vec<Batch> {
+        let Some(at) = self.batch_at(first) else { return Vec::new() };
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        for batch in self.batches.range(at..) {
+            bytes += batch.len();
+            if bytes > bytes_max && !found.is_empty() {
+                break;
+            }
+            found.extend(batch.from(first));
+        }
+        found
+    }
+
+    /// The batch that holds `index`, cut to begin there.
+    pub fn batch_from(&self, index: Index) -> Option<Batch> {
+        self.batches[self.batch_at(index)?].from(index)
+    }
+
+    /// Batches with entries in `first..=last`, whole, lent.
+    pub fn batches_within(&self, first: Index, last: Index) -> impl Iterator<Item = &Batch> {
+        let at = self.batch_at(first).unwrap_or(self.batches.len());
+        self.batches.range(at..).take_while(move |batch| batch.first() <= last)
+    }
+
+    /// The entry at `index`.
+    pub fn entry(&self, index: Index) -> Option<Entry<'_>> {
+        self.batches[self.batch_at(index)?].entries().find(|entry| entry.index == index)
+    }
+
+    /// The greatest index up to `index` whose term is at most `term`: where a conflict may lie (Raft §5.3, the
+    /// optimisation at its end).
+    pub fn last_upto(&self, index: Index, term: Term) -> LogId {
+        for batch in self.batches.iter().rev() {
+            if batch.first() <= index && batch.term() <= term {
+                return LogId::new(batch.term(), batch.last().min(index));
+            }
+        }
+        self.base
+    }
+
+    fn batch_at(&self, index: Index) -> Option<usize> {
+        let last = self.batches.back()?;
+        if index > last.last() || index < self.batches.front()?.first() {
+            return None;
+        }
+        // Nearly every question is about the newest batch.
+        if index >= last.first() {
+            return Some(self.batches.len() - 1);
+        }
+        Some(self.batches.partition_point(|batch| batch.last() < index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::{EntryKind, OpenBatch};
+
+    fn batch(first: Index, term: Term, count: usize) -> Batch {
+        let mut open = OpenBatch::default();
+        for i in 0..count {
+            open.push(EntryKind::Command, &[i as u8]);
+        }
+        open.seal(first, term)
+    }
+
+    /// The same log as one term an index: the naive twin.
+    fn terms(log: &Log) -> Vec<(Index, Term)> {
+        (log.base().index + 1..=log.last().index).map(|i| (i, log.term_at(i).unwrap())).collect()
+    }
+
+    fn sample() -> Log {
+        let mut log = Log::default();
+        log.push(batch(1, 1, 3));
+        log.push(batch(4, 2, 1));
+        log.push(batch(5, 4, 4));
+        log
+    }
+
+    #[test]
+    fn truncating_and_rebasing_anywhere_agree_with_the_naive_twin() {
+        let all = terms(&sample());
+        for cut in 1..=9 {
+            let mut log = sample();
+            log.truncate_from(cut);
+            assert_eq!(terms(&log), all.iter().copied().filter(|(i, _)| *i < cut).collect::<Vec<_>>());
+        }
+        for (base, term) in all.clone() {
+            let mut log = sample();
+            log.rebase(LogId::new(term, base));
+            assert_eq!(terms(&log), all.iter().copied().filter(|(i, _)| *i > base).collect::<Vec<_>>());
+            assert_eq!(log.term_at(base), Some(term));
+            assert_eq!(log.bytes(), log.read(base + 1, usize::MAX).iter().map(Batch::len).sum::<usize>());
+        }
+        let mut log = sample();
+        log.rebase(LogId::new(9, 6));
+        assert_eq!((log.last(), log.bytes()), (LogId::new(9, 6), 0));
+    }
+
+    #[test]
+    fn the_hint_of_a_conflict_is_the_last_entry_of_no_later_term() {
+        let log = sample();
+        assert_eq!(log.last_upto(8, 3), LogId::new(2, 4));
+        assert_eq!(log.last_upto(8, 4), LogId::new(4, 8));
+        assert_eq!(log.last_upto(2, 9), LogId::new(1, 2));
+        assert_eq!(log.last_upto(8, 0), LogId::ZERO);
+    }
+}

@@ -1,0 +1,58 @@
+//! Raft: one log, agreed on by a majority (Ongaro and Ousterhout, "In Search of an Understandable Consensus
+//! Algorithm", 2014; section numbers here are the extended paper's, "thesis" is Ongaro's, 2014).
+//!
+//! The paper in short. Time is cut into **terms**; each has at most one **leader**, elected by a majority, each
+//! voter giving one vote a term and none to a candidate whose log is behind its own. The leader appends what
+//! is proposed to its log and sends it on; a follower accepts entries only behind one that it has in common
+//! with the leader, so two logs that agree on an entry agree on all before it. What a majority has on disk in
+//! the leader's own term is **committed**, with everything before it, and never changes; every later leader
+//! has it, since the majorities that committed and that elected it share a voter. Committed commands are
+//! applied in order. A **snapshot** stands for a prefix of the log that is no longer kept.
+//!
+//! What is here beyond the paper's figure 2: **pre-vote** (a term is spent only when it would be won),
+//! **check-quorum** (a leader that hears no majority, or whose disk stalls, stops leading), voters that hear a leader do not help
+//! to depose it, **batching and pipelining** with in-flight limits, **ReadIndex** reads, snapshots in pieces,
+//! voters known by their **journal** (one that lost its disk has no vote any more), replicas without a vote.
+//!
+//! What is absent so far: change of voters, leases, transfer of leadership, witness, many groups.
+//!
+//! [`Raft`] is the protocol and sees bytes only. [`RaftPort`] holds the application's
+//! [`StateMachine`](quorate_core::StateMachine), its promises and its client sessions; [`RaftHandle`] is what
+//! the application asks.
+
+mod batch;
+mod cmd;
+mod config;
+mod election;
+mod follow;
+mod ids;
+mod install;
+mod leader;
+mod log;
+mod msg;
+#[cfg(feature = "mutations")]
+mod mutation;
+mod peer;
+mod port;
+mod quorum;
+mod read;
+mod record;
+mod state;
+mod step;
+
+use batch::OpenBatch;
+pub use batch::{Batch, Entries, Entry, EntryKind};
+pub use cmd::{Cmd, Event};
+pub use config::{Founding, RaftConfig, RaftConfigError};
+pub use ids::{Index, LogId, Term};
+pub use log::Log;
+pub use msg::{
+    Append, AppendReply, Batches, Candidacy, Forward, ForwardReply, Msg, NotPlaced, Outcome, Pin,
+    SnapshotChunk, SnapshotReply, VoteReply,
+};
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;
+pub use port::{RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId};
+pub use record::{Record, Snapshot};
+use state::Role;
+pub use state::{Raft, RaftCounters};

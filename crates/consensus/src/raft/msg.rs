@@ -1,0 +1,313 @@
+//! What replicas tell each other. Kept small by value; what is rare is boxed.
+
+use super::{Batch, Index, LogId, Term};
+use bytes::Bytes;
+use quorate_core::{Class, Decoder, Encoder, JournalId, NodeId, Wire, WireError};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Messages of one replicated log. `group` names the founding (see [`super::Founding`]): whoever was founded
+/// otherwise is not spoken to.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Msg {
+    /// Would you vote for me in `term`? Asked before a term is spent (Raft thesis §9.6).
+    PreVote(Candidacy),
+    /// The answer. Promises nothing.
+    PreVoteReply(VoteReply),
+    /// Vote for me in `term` (Raft §5.2).
+    Vote(Candidacy),
+    /// The answer, once it is on disk.
+    VoteReply(VoteReply),
+    /// Entries, the commit index, and a heartbeat in one (Raft §5.3).
+    Append(Append),
+    /// The answer, once the entries are on disk.
+    AppendReply(AppendReply),
+    /// A piece of a snapshot (Raft §7).
+    Snapshot(Box<SnapshotChunk>),
+    /// How far the snapshot has come.
+    SnapshotReply(SnapshotReply),
+    /// A proposal that a follower passes on, once.
+    Forward(Forward),
+    /// Where in the log it was placed, or that it was not.
+    ForwardReply(ForwardReply),
+    /// Somebody without a vote wants the log: a newcomer, or a voter that lost its disk.
+    Join,
+}
+
+/// A node stands for election.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Candidacy {
+    /// The founding.
+    pub group: u64,
+    /// The term it would lead.
+    pub term: Term,
+    /// Its last entry.
+    pub last: LogId,
+}
+
+/// A voter's answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VoteReply {
+    /// Granted: the term asked for. Refused: the voter's own, so that one that lags behind learns it.
+    pub term: Term,
+    /// Yes or no.
+    pub granted: bool,
+}
+
+/// A leader appends.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Append {
+    /// The founding.
+    pub group: u64,
+    /// The leader's term.
+    pub term: Term,
+    /// The entry right before the first one sent.
+    pub prev: LogId,
+    /// The leader's commit index.
+    pub commit: Index,
+    /// Counts what the leader asked in this term; the answer names it again, so that a late answer to an old
+    /// question confirms nothing about a new one.
+    pub round: u64,
+    /// What is appended.
+    pub batches: Batches,
+}
+
+/// None, one, or many batches, without an allocation for the usual one.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Batches {
+    /// A heartbeat.
+    None,
+    /// The usual append.
+    One(Batch),
+    /// A follower catches up.
+    Many(Arc<[Batch]>),
+}
+
+impl Batches {
+    /// The batches in order.
+    pub fn as_slice(&self) -> &[Batch] {
+        match self {
+            Batches::None => &[],
+            Batches::One(batch) => std::slice::from_ref(batch),
+            Batches::Many(batches) => batches,
+        }
+    }
+}
+
+impl From<Vec<Batch>> for Batches {
+    fn from(mut batches: Vec<Batch>) -> Batches {
+        match batches.len() {
+            0 => Batches::None,
+            1 => batches.pop().map_or(Batches::None, Batches::One),
+            _ => Batches::Many(batches.into()),
+        }
+    }
+}
+
+/// A follower's answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AppendReply {
+    /// The follower's term.
+    pub term: Term,
+    /// The round it answers.
+    pub round: u64,
+    /// What it says.
+    pub outcome: Outcome,
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The log equals the leader's up to here, and is on disk up to here.
+    Matched(Index),
+    /// There is no such entry before the first one sent.
+    Conflict {
+        /// The `prev.index` that was refused: what matched since then is newer than this answer.
+        refused: Index,
+        /// The last entry that may match.
+        hint: LogId,
+    },
+    /// The leader's term is over.
+    Stale,
+}
+
+/// A piece of a snapshot.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SnapshotChunk {
+    /// The founding.
+    pub group: u64,
+    /// The leader's term.
+    pub term: Term,
+    /// The round, as in [`Append`].
+    pub round: u64,
+    /// The last entry that the snapshot stands for.
+    pub last: LogId,
+    /// Bytes of the whole.
+    pub total: u64,
+    /// CRC-32 of the whole.
+    pub checksum: u32,
+    /// Where this piece begins.
+    pub offset: u64,
+    /// The piece.
+    pub data: Bytes,
+}
+
+/// How far a snapshot has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SnapshotReply {
+    /// The follower's term.
+    pub term: Term,
+    /// The round it answers.
+    pub round: u64,
+    /// Which snapshot.
+    pub last: LogId,
+    /// The next byte wanted; the total once all is there and being installed.
+    pub next: u64,
+}
+
+/// A proposal on its way to the leader.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Forward {
+    /// The founding.
+    pub group: u64,
+    /// The follower's own number for it.
+    pub request: u64,
+    /// The port's bytes.
+    pub data: Bytes,
+}
+
+/// Where a forwarded proposal stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ForwardReply {
+    /// The follower's number.
+    pub request: u64,
+    /// Its place, or why it has none.
+    pub placed: Result<LogId, NotPlaced>,
+}
+
+/// Why a proposal has no place in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum NotPlaced {
+    /// Asked of one that does not lead; who does, if it knows.
+    NotLeader(Option<NodeId>),
+    /// The leader has too much that is not committed.
+    Busy,
+    /// Longer than `entry_bytes_max`.
+    TooLarge,
+}
+
+/// A voter's name: which node, on which journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pin {
+    /// The node.
+    pub node: NodeId,
+    /// The journal that its votes are given under.
+    pub journal: JournalId,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Part {
+    PreVote(Candidacy),
+    PreVoteReply(VoteReply),
+    Vote(Candidacy),
+    VoteReply(VoteReply),
+    Append { group: u64, term: Term, prev: LogId, commit: Index, round: u64, batches: u32 },
+    AppendReply(AppendReply),
+    Snapshot { group: u64, term: Term, round: u64, last: LogId, total: u64, checksum: u32, offset: u64 },
+    SnapshotReply(SnapshotReply),
+    Forward { group: u64, request: u64 },
+    ForwardReply(ForwardReply),
+    Join,
+}
+
+impl Wire for Msg {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        match self {
+            Msg::PreVote(m) => to.part(&Part::PreVote(*m)),
+            Msg::PreVoteReply(m) => to.part(&Part::PreVoteReply(*m)),
+            Msg::Vote(m) => to.part(&Part::Vote(*m)),
+            Msg::VoteReply(m) => to.part(&Part::VoteReply(*m)),
+            Msg::AppendReply(m) => to.part(&Part::AppendReply(*m)),
+            Msg::SnapshotReply(m) => to.part(&Part::SnapshotReply(*m)),
+            Msg::ForwardReply(m) => to.part(&Part::ForwardReply(*m)),
+            Msg::Join => to.part(&Part::Join),
+            Msg::Append(Append { group, term, prev, commit, round, batches }) => {
+                let batches = batches.as_slice();
+                let count = batches.len() as u32;
+                let (group, term, prev, commit, round) = (*group, *term, *prev, *commit, *round);
+                to.part(&Part::Append { group, term, prev, commit, round, batches: count });
+                for batch in batches {
+                    to.part(&batch.head());
+                    batch.encode_body(to);
+                }
+            }
+            Msg::Snapshot(chunk) => {
+                let SnapshotChunk { group, term, round, last, total, checksum, offset, ref data } = **chunk;
+                to.part(&Part::Snapshot { group, term, round, last, total, checksum, offset });
+                to.payload(data);
+            }
+            Msg::Forward(Forward { group, request, data }) => {
+                to.part(&Part::Forward { group: *group, request: *request });
+                to.payload(data);
+            }
+        }
+    }
+
+    fn decode(_: u8, from: &mut Decoder) -> Result<Msg, WireError> {
+        Ok(match from.part()? {
+            Part::PreVote(m) => Msg::PreVote(m),
+            Part::PreVoteReply(m) => Msg::PreVoteReply(m),
+            Part::Vote(m) => Msg::Vote(m),
+            Part::VoteReply(m) => Msg::VoteReply(m),
+            Part::AppendReply(m) => Msg::AppendReply(m),
+            Part::SnapshotReply(m) => Msg::SnapshotReply(m),
+            Part::ForwardReply(m) => Msg::ForwardReply(m),
+            Part::Join => Msg::Join,
+            Part::Append { group, term, prev, commit, round, batches } => {
+                let batches = decode_batches(prev, batches, from)?;
+                Msg::Append(Append { group, term, prev, commit, round, batches })
+            }
+            Part::Snapshot { group, term, round, last, total, checksum, offset } => {
+                let data = from.payload()?;
+                Msg::Snapshot(Box::new(SnapshotChunk {
+                    group,
+                    term,
+                    round,
+                    last,
+                    total,
+                    checksum,
+                    offset,
+                    data,
+                }))
+            }
+            Part::Forward { group, request } => {
+                Msg::Forward(Forward { group, request, data: from.payload()? })
+            }
+        })
+    }
+
+    fn class(&self) -> Class {
+        match self {
+            Msg::Append(append) if !matches!(append.batches, Batches::None) => Class::Data,
+            Msg::Snapshot(_) | Msg::Forward(_) => Class::Data,
+            _ => Class::Control,
+        }
+    }
+}
+
+/// Batches must follow one another without gaps and their terms must not fall: what is refused here never
+/// reaches the log.
+fn decode_batches(prev: LogId, count: u32, from: &mut Decoder) -> Result<Batches, WireError> {
+    let mut found = Vec::new();
+    let mut before = prev;
+    for _ in 0..count {
+        let head: (Index, Term, u32) = from.part()?;
+        let batch = Batch::decode_body(head, from)?;
+        if before.index.checked_add(1) != Some(batch.first()) || batch.term() < before.term {
+            return Err(WireError::Malformed("batches"));
+        }
+        before = batch.last_id();
+        found.push(batch);
+    }
+    Ok(found.into())
+}

@@ -1,0 +1,107 @@
+//! What a replica knows of another one: who it is, and, while leading, how far it has come.
+
+use super::{Index, LogId};
+use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
+use std::collections::VecDeque;
+
+/// Another replica.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Peer {
+    pub id: NodeId,
+    /// Has a vote in this electorate (if it comes under its pinned journal).
+    pub voter: bool,
+    /// The life that the link was shaken hands with.
+    pub boot: Option<Boot>,
+    /// The journal it is known under, and the mark at which that is on disk.
+    pub pin: Option<(JournalId, Mark)>,
+    /// Its answer in the current (pre-)election.
+    pub granted: Option<bool>,
+    /// When it last answered while this replica leads.
+    pub heard_at: Time,
+    /// The newest round it answered in this term.
+    pub round: u64,
+    pub matched: Index,
+    /// The next entry to send.
+    pub next: Index,
+    pub flow: Flow,
+    /// Appends on their way: their last index and bytes.
+    pub inflight: VecDeque<(Index, usize)>,
+    pub inflight_bytes: usize,
+}
+
+/// How a leader feeds a follower (etcd/raft's three states).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Flow {
+    /// Where the logs part is not known yet: one append at a time.
+    Probe {
+        /// One is on its way, until the next heartbeat.
+        waiting: bool,
+    },
+    /// Appends follow one another without waiting.
+    Replicate,
+    /// It needs what the log no longer holds.
+    Snapshot {
+        /// The snapshot's name.
+        last: LogId,
+        /// The next byte to send.
+        offset: u64,
+    },
+}
+
+impl Peer {
+    pub fn new(id: NodeId, voter: bool) -> Peer {
+        Peer {
+            id,
+            voter,
+            boot: None,
+            pin: None,
+            granted: None,
+            heard_at: Time::ZERO,
+            round: 0,
+            matched: 0,
+            next: 1,
+            flow: Flow::Probe { waiting: false },
+            inflight: VecDeque::new(),
+            inflight_bytes: 0,
+        }
+    }
+
+    /// Whether its votes and acknowledgements count: it speaks under the journal that it is pinned to, and the
+    /// pin is on disk here, so that it survives a crash of this replica.
+    pub fn counts(&self, durable: Mark) -> bool {
+        match (self.boot, self.pin) {
+            (Some(boot), Some((journal, mark))) => self.voter && boot.journal == journal && mark <= durable,
+            _ => false,
+        }
+    }
+
+    /// A leader begins: nothing is known of it but who it is.
+    pub fn reset(&mut self, next: Index, now: Time) {
+        self.heard_at = now;
+        self.round = 0;
+        self.matched = 0;
+        self.probe_from(next);
+    }
+
+    pub fn probe_from(&mut self, next: Index) {
+        self.next = next;
+        self.flow = Flow::Probe { waiting: false };
+        self.inflight.clear();
+        self.inflight_bytes = 0;
+    }
+
+    pub fn sent(&mut self, last: Index, bytes: usize) {
+        self.next = last + 1;
+        self.inflight.push_back((last, bytes));
+        self.inflight_bytes += bytes;
+    }
+
+    pub fn acknowledged(&mut self, upto: Index) {
+        while let Some((last, bytes)) = self.inflight.front()
+            && *last <= upto
+        {
+            self.inflight_bytes -= bytes;
+            self.inflight.pop_front();
+        }
+    }
+}

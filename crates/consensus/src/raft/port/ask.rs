@@ -1,0 +1,110 @@
+//! What handles ask a Raft scope, and what it tells observers.
+
+use super::sessions::{Envelope, SessionId};
+use crate::raft::{LogId, RaftCounters, Term};
+use quorate_core::{Decider, NodeId, Promise, Reason, StateMachine};
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Read {
+    /// Sees everything that was committed before it was asked. Answered by the leader, after one round trip
+    /// (ReadIndex).
+    Linearizable,
+    /// Whatever this replica has applied.
+    Local,
+}
+
+/// A closure over the state, which settles its own promise.
+pub type Reader<S> = Box<dyn FnOnce(Result<&S, Reason>) + Send>;
+
+pub enum Ask<S: StateMachine, D: Decider<S>> {
+    Propose { envelope: Envelope, command: S::Command, promise: Promise<S::Reply> },
+    Open { promise: Promise<SessionId> },
+    Read { policy: Read, reader: Reader<S> },
+    Hint(D::Hint),
+    Status { promise: Promise<RaftStatus> },
+    StepDown { promise: Promise<()> },
+}
+
+/// What a replica knows of itself.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct RaftStatus {
+    /// Its name.
+    pub node: NodeId,
+    /// The current term.
+    pub term: Term,
+    /// Who leads it, as far as this replica knows.
+    pub leader: Option<NodeId>,
+    /// Whether this replica leads.
+    pub leads: bool,
+    /// The voters.
+    pub voters: Vec<NodeId>,
+    /// The last entry in the log.
+    pub last: LogId,
+    /// The last index known to be committed.
+    pub commit: u64,
+    /// The last entry applied; its default while the state machine is away in a job.
+    pub applied: LogId,
+    /// The entry that the last snapshot stands for.
+    pub snapshot: LogId,
+    /// Bytes of log in memory.
+    pub log_bytes: usize,
+    /// Requests that wait to be settled.
+    pub waiting: usize,
+    /// Client sessions that are open.
+    pub sessions: usize,
+    /// Why the scope takes nothing any more.
+    pub poisoned: Option<String>,
+    /// What happened in this life.
+    pub counters: RaftCounters,
+}
+
+/// What observers of a Raft scope learn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum RaftNotice {
+    /// This replica was elected.
+    Elected {
+        /// The term.
+        term: Term,
+    },
+    /// This replica leads and has applied everything that was committed before its term.
+    Leading {
+        /// The term.
+        term: Term,
+    },
+    /// This replica stopped leading.
+    Retired {
+        /// The current term.
+        term: Term,
+    },
+    /// Another replica leads, or none that is known.
+    Following {
+        /// The current term.
+        term: Term,
+        /// The leader.
+        leader: Option<NodeId>,
+    },
+    /// The log up to here was replaced by a snapshot of this many bytes.
+    Compacted {
+        /// The last entry it stands for.
+        at: LogId,
+        /// Bytes.
+        bytes: usize,
+    },
+    /// The state was replaced by a leader's snapshot.
+    Installed {
+        /// The last entry it stands for.
+        at: LogId,
+    },
+    /// A snapshot could not be restored; the state before stays.
+    NotInstalled {
+        /// Why.
+        why: String,
+    },
+    /// The state machine panicked: this scope answers nothing any more.
+    Poisoned {
+        /// Its message.
+        why: String,
+    },
+}

@@ -1,0 +1,168 @@
+//! What the application holds: a typed way to a Raft scope, made before the node runs.
+
+use super::ask::{Ask, RaftStatus, Read};
+use super::sessions::{Envelope, SessionId};
+use quorate_core::{AnyAsk, Decider, Door, NoDecider, Reason, ScopeId, StateMachine, Ticket, promise};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A handle to one replica of a replicated state machine. Cheap to clone; may outlive the node, and then
+/// every request is Rejected.
+pub struct RaftHandle<S, D = NoDecider> {
+    door: Door,
+    scope: ScopeId,
+    of: PhantomData<fn() -> (S, D)>,
+}
+
+impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
+    /// The handle of this scope on the node behind this door.
+    pub fn new(door: Door, scope: ScopeId) -> Self {
+        RaftHandle { door, scope, of: PhantomData }
+    }
+
+    /// The scope it speaks to.
+    pub fn scope(&self) -> ScopeId {
+        self.scope
+    }
+
+    /// Proposes a command; on a follower it is passed on to the leader, once. Settles with the state machine's
+    /// reply once it is committed and applied here. After [`quorate_core::Failure::Unknown`] it may still be
+    /// applied, and proposing it again may apply it twice: use a [`Session`] where that matters.
+    pub fn propose(&self, command: S::Command) -> Ticket<S::Reply> {
+        self.enter(Envelope::Plain, command)
+    }
+
+    /// Opens a session; it is known on every replica and outlives this node.
+    pub fn open_session(&self) -> Ticket<SessionId> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Open { promise })
+    }
+
+    /// Proposes under a session: applied once for this number, however often and through whichever replica it
+    /// is proposed. `acknowledged`: all numbers up to it were answered and will not be proposed again.
+    pub fn propose_in(
+        &self,
+        session: SessionId,
+        sequence: u64,
+        acknowledged: u64,
+        command: S::Command,
+    ) -> Ticket<S::Reply> {
+        self.enter(Envelope::InSession { session, sequence, acknowledged }, command)
+    }
+
+    /// Reads the state. The closure runs on this node and never enters the protocol; keep it short.
+    pub fn read<R: Send + 'static>(
+        &self,
+        policy: Read,
+        f: impl FnOnce(&S) -> R + Send + 'static,
+    ) -> Ticket<R> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| {
+            let reader = Box::new(move |state: Result<&S, Reason>| match state {
+                Ok(state) => promise.done(f(state)),
+                Err(why) => promise.reject(why),
+            });
+            Ask::Read { policy, reader }
+        })
+    }
+
+    /// Reads what this replica has applied: [`Read::Local`].
+    pub fn inspect<R: Send + 'static>(&self, f: impl FnOnce(&S) -> R + Send + 'static) -> Ticket<R> {
+        self.read(Read::Local, f)
+    }
+
+    /// Tells the decider of this replica something that is not in the log. Lossy: refused when too much waits.
+    pub fn hint(&self, hint: D::Hint) -> Result<(), Reason> {
+        let ask: AnyAsk = Box::new(Ask::<S, D>::Hint(hint));
+        self.door.enter()?.put(self.scope, ask);
+        Ok(())
+    }
+
+    /// What this replica knows of itself.
+    pub fn status(&self) -> Ticket<RaftStatus> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Status { promise })
+    }
+
+    /// Has this replica stop leading, if it leads.
+    pub fn step_down(&self) -> Ticket<()> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::StepDown { promise })
+    }
+
+    fn enter(&self, envelope: Envelope, command: S::Command) -> Ticket<S::Reply> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Propose { envelope, command, promise })
+    }
+
+    fn ask<R>(
+        &self,
+        ticket: Ticket<R>,
+        promise: quorate_core::Promise<R>,
+        make: impl FnOnce(quorate_core::Promise<R>) -> Ask<S, D>,
+    ) -> Ticket<R> {
+        match self.door.enter() {
+            Ok(place) => place.put(self.scope, Box::new(make(promise))),
+            Err(why) => promise.reject(why),
+        }
+        ticket.in_world(self.door.is_in_world())
+    }
+}
+
+impl<S, D> Clone for RaftHandle<S, D> {
+    fn clone(&self) -> Self {
+        RaftHandle { door: self.door.clone(), scope: self.scope, of: PhantomData }
+    }
+}
+
+impl<S, D> fmt::Debug for RaftHandle<S, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RaftHandle({})", self.scope)
+    }
+}
+
+/// The client's half of a session: numbers its commands and remembers which were answered. A command keeps its
+/// number through every retry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    id: SessionId,
+    next: u64,
+    open: BTreeSet<u64>,
+}
+
+impl Session {
+    /// Begins to use a session that was opened.
+    pub fn new(id: SessionId) -> Session {
+        Session { id, next: 1, open: BTreeSet::new() }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// A number for a new command.
+    pub fn begin(&mut self) -> u64 {
+        let sequence = self.next;
+        self.next += 1;
+        self.open.insert(sequence);
+        sequence
+    }
+
+    /// Proposes the command of this number through any replica; again after Unknown, with the same number.
+    pub fn propose<S: StateMachine, D: Decider<S>>(
+        &self,
+        through: &RaftHandle<S, D>,
+        sequence: u64,
+        command: S::Command,
+    ) -> Ticket<S::Reply> {
+        let acknowledged = self.open.first().map_or(self.next, |first| *first) - 1;
+        through.propose_in(self.id, sequence, acknowledged.min(sequence - 1), command)
+    }
+
+    /// The command of this number was answered and will not be proposed again.
+    pub fn end(&mut self, sequence: u64) {
+        self.open.remove(&sequence);
+    }
+}

@@ -1,0 +1,170 @@
+//! Promises of one replica, in the order of the log.
+
+use super::machine::Outcome;
+use super::sessions::SessionId;
+use crate::raft::{Index, LogId, NotPlaced};
+use quorate_core::{Failure, Promise, Reason, Time};
+use std::collections::VecDeque;
+
+/// Who waits for an entry.
+pub(super) enum Waiter<R> {
+    Reply(Promise<R>),
+    Opened(Promise<SessionId>),
+    /// The decider of this replica: an entry of its own.
+    Decider,
+}
+
+struct Waiting<R> {
+    waiter: Waiter<R>,
+    until: Time,
+}
+
+/// First those without a place in the log, by request number; then those with one, by place.
+pub(super) struct Promises<R> {
+    unplaced: VecDeque<(u64, Waiting<R>)>,
+    placed: VecDeque<(LogId, Waiting<R>)>,
+}
+
+impl<R> Promises<R> {
+    pub fn new() -> Self {
+        Promises { unplaced: VecDeque::new(), placed: VecDeque::new() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.unplaced.len() + self.placed.len()
+    }
+
+    pub fn asked(&mut self, request: u64, mut waiter: Waiter<R>, until: Time) {
+        // From here on it may happen, whether or not an answer comes.
+        waiter.mark_in_doubt();
+        self.unplaced.push_back((request, Waiting { waiter, until }));
+    }
+
+    /// A place, or none. The request is nearly always the first. Tells whether it was the decider's.
+    pub fn placed(&mut self, request: u64, placed: Result<LogId, NotPlaced>) -> bool {
+        let Some(at) = self.unplaced.iter().position(|(number, _)| *number == request) else { return false };
+        let Some((_, waiting)) = self.unplaced.remove(at) else { return false };
+        let own = matches!(waiting.waiter, Waiter::Decider);
+        match placed {
+            Ok(id) => {
+                let behind = self.placed.iter().rev().take_while(|(other, _)| other.index > id.index).count();
+                self.placed.insert(self.placed.len() - behind, (id, waiting));
+            }
+            Err(why) => waiting.waiter.fail(Failure::Rejected(reason(why))),
+        }
+        own
+    }
+
+    /// The places up to `upto` that somebody waits for.
+    pub fn wanted(&self, upto: Index) -> Vec<LogId> {
+        self.placed.iter().map(|(id, _)| *id).take_while(|id| id.index <= upto).collect()
+    }
+
+    /// Entries up to `applied` were applied, to these outcomes. A place that another entry took was lost.
+    pub fn applied(&mut self, applied: Index, outcomes: Vec<(LogId, Outcome<R>)>) {
+        let mut outcomes = outcomes.into_iter().peekable();
+        while let Some((id, _)) = self.placed.front()
+            && id.index <= applied
+        {
+            let Some((id, waiting)) = self.placed.pop_front() else { break };
+            while outcomes.peek().is_some_and(|(at, _)| at.index < id.index) {
+                outcomes.next();
+            }
+            match outcomes.peek() {
+                Some((at, _)) if *at == id => {
+                    if let Some((_, outcome)) = outcomes.next() {
+                        waiting.waiter.settle(outcome);
+                    }
+                }
+                // Applied, and not this entry: it was overwritten and never will be.
+                _ => waiting.waiter.fail(Failure::Rejected(Reason::LeadershipLost)),
+            }
+        }
+    }
+
+    /// A snapshot stands for everything up to `upto`: what became of entries there is not known here.
+    pub fn skipped(&mut self, upto: Index) {
+        while let Some((id, _)) = self.placed.front()
+            && id.index <= upto
+        {
+            let Some((_, waiting)) = self.placed.pop_front() else { break };
+            waiting.waiter.fail(Failure::Unknown(Reason::LeadershipLost));
+        }
+    }
+
+    /// This replica leads no more: what is behind `committed` may still be committed by another, or not.
+    pub fn retired(&mut self, committed: Index) {
+        while let Some((id, _)) = self.placed.back()
+            && id.index > committed
+        {
+            let Some((_, waiting)) = self.placed.pop_back() else { break };
+            waiting.waiter.fail(Failure::Unknown(Reason::LeadershipLost));
+        }
+    }
+
+    /// When the first of them has waited long enough.
+    pub fn deadline(&self) -> Time {
+        let first = |at: Option<Time>| at.unwrap_or(Time::NEVER);
+        let unplaced = first(self.unplaced.front().map(|(_, w)| w.until));
+        unplaced.min(first(self.placed.front().map(|(_, w)| w.until)))
+    }
+
+    pub fn expire(&mut self, now: Time) {
+        while self.unplaced.front().is_some_and(|(_, w)| w.until <= now) {
+            let Some((_, waiting)) = self.unplaced.pop_front() else { break };
+            waiting.waiter.fail(Failure::Unknown(Reason::Deadline));
+        }
+        while self.placed.front().is_some_and(|(_, w)| w.until <= now) {
+            let Some((_, waiting)) = self.placed.pop_front() else { break };
+            waiting.waiter.fail(Failure::Unknown(Reason::Deadline));
+        }
+    }
+
+    /// Whether an entry of the decider is on its way.
+    pub fn has_decisions(&self) -> bool {
+        let own = |waiting: &Waiting<R>| matches!(waiting.waiter, Waiter::Decider);
+        self.unplaced.iter().any(|(_, w)| own(w)) || self.placed.iter().any(|(_, w)| own(w))
+    }
+
+    pub fn fail_all(&mut self, why: &Reason) {
+        let unplaced = self.unplaced.drain(..).map(|(_, w)| w);
+        for waiting in unplaced.chain(self.placed.drain(..).map(|(_, w)| w)) {
+            waiting.waiter.fail(Failure::Unknown(why.clone()));
+        }
+    }
+}
+
+impl<R> Waiter<R> {
+    fn mark_in_doubt(&mut self) {
+        match self {
+            Waiter::Reply(promise) => promise.mark_in_doubt(),
+            Waiter::Opened(promise) => promise.mark_in_doubt(),
+            Waiter::Decider => {}
+        }
+    }
+
+    pub fn fail(self, failure: Failure) {
+        match self {
+            Waiter::Reply(promise) => promise.settle(Err(failure)),
+            Waiter::Opened(promise) => promise.settle(Err(failure)),
+            Waiter::Decider => {}
+        }
+    }
+
+    fn settle(self, outcome: Outcome<R>) {
+        match (self, outcome) {
+            (Waiter::Reply(promise), Outcome::Reply(reply)) => promise.done(reply),
+            (Waiter::Opened(promise), Outcome::Opened(id)) => promise.done(id),
+            (waiter, Outcome::Failed(failure)) => waiter.fail(failure),
+            (waiter, _) => waiter.fail(Failure::Rejected(Reason::Refused("another kind of entry".into()))),
+        }
+    }
+}
+
+pub(super) fn reason(why: NotPlaced) -> Reason {
+    match why {
+        NotPlaced::NotLeader(leader) => Reason::NotLeader(leader),
+        NotPlaced::Busy => Reason::Busy,
+        NotPlaced::TooLarge => Reason::Refused("longer than entry_bytes_max".into()),
+    }
+}

@@ -1,0 +1,179 @@
+//! The one way in.
+
+use super::{AppendReply, Cmd, Event, Founding, Msg, Raft, Record, Role, SnapshotReply, Term};
+use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, NodeId, Protocol, Time};
+
+impl Protocol for Raft {
+    type Msg = Msg;
+    type Cmd = Cmd;
+    type Event = Event;
+    type Record = Record;
+
+    fn step(&mut self, input: Input<Raft>, cx: &mut Cx<'_, Raft>) {
+        match input {
+            Input::Message { from, msg } => self.on_message(from, msg, cx),
+            Input::Command(Cmd::Propose { request, data }) => self.on_propose(request, data, cx),
+            Input::Command(Cmd::Read { request }) => self.on_read(request, cx),
+            Input::Command(Cmd::Snapshot { at, data }) => self.on_snapshot_taken(at, data, cx),
+            Input::Command(Cmd::Installed { ok }) => self.on_installed(ok, cx),
+            Input::Command(Cmd::StepDown) => self.on_step_down(cx),
+            Input::Wake => self.on_wake(cx),
+            Input::Durable(_) => self.on_durable(cx),
+            Input::Link { peer, state } => self.on_link(peer, state, cx),
+            Input::Start(boot) => self.on_start(boot, cx),
+        }
+    }
+
+    fn wake_at(&self) -> Time {
+        match &self.role {
+            Role::Leader(leader) => self.leader_wake_at(leader),
+            _ => self.election_at,
+        }
+    }
+
+    fn replay(&mut self, record: Record) -> Result<(), Corrupt> {
+        self.on_replay(record)
+    }
+}
+
+impl Raft {
+    fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Cx<'_, Raft>) {
+        if self.is_foreign(&msg) {
+            self.counters.foreign += 1;
+            return;
+        }
+        match msg {
+            Msg::PreVote(candidacy) => self.on_pre_vote(from, candidacy, cx),
+            Msg::PreVoteReply(reply) => self.on_pre_vote_reply(from, reply, cx),
+            Msg::Vote(candidacy) => self.on_vote(from, candidacy, cx),
+            Msg::VoteReply(reply) => self.on_vote_reply(from, reply, cx),
+            Msg::Append(append) => self.on_append(from, append, cx),
+            Msg::AppendReply(AppendReply { term, round, outcome }) => {
+                self.on_append_reply(from, term, round, outcome, cx)
+            }
+            Msg::Snapshot(chunk) => self.on_chunk(from, *chunk, cx),
+            Msg::SnapshotReply(SnapshotReply { term, round, last, next }) => {
+                self.on_chunk_reply(from, term, round, last, next, cx)
+            }
+            Msg::Forward(forward) => self.on_forward(from, forward, cx),
+            Msg::ForwardReply(reply) => {
+                cx.emit(Event::Placed { request: reply.request, placed: reply.placed })
+            }
+            Msg::Join => self.on_join(from, cx),
+        }
+    }
+
+    /// Whoever was founded with other voters is not spoken to; one that joined takes the group of the leader
+    /// that serves it.
+    fn is_foreign(&self, msg: &Msg) -> bool {
+        let group = match msg {
+            Msg::PreVote(m) | Msg::Vote(m) => m.group,
+            Msg::Append(m) => m.group,
+            Msg::Snapshot(m) => m.group,
+            Msg::Forward(m) => m.group,
+            _ => return false,
+        };
+        self.group != 0 && group != self.group
+    }
+
+    fn on_start(&mut self, boot: Boot, cx: &mut Cx<'_, Raft>) {
+        self.boot = Some(boot);
+        let empty = self.replayed.0 == 0;
+        if empty && let Founding::Found(_) = self.founding {
+            cx.append(Record::Founded { voters: self.voters.clone() });
+            let pin = super::Pin { node: self.id, journal: boot.journal };
+            cx.append(Record::Pinned(pin));
+            self.own_pin = Some(pin);
+        }
+        if let Some(snapshot) = &self.snapshot {
+            if self.log.last().index < snapshot.last.index {
+                self.log.rebase(snapshot.last);
+            }
+            // Restoring is this node's own matter.
+            cx.emit_now(Event::Restore(snapshot.clone()));
+        }
+        self.wait_for_election(cx);
+    }
+
+    fn on_link(&mut self, id: NodeId, state: LinkState, cx: &mut Cx<'_, Raft>) {
+        let Some(peer) = self.peer_mut(id) else { return };
+        match state {
+            LinkState::Down => peer.boot = None,
+            LinkState::Up(boot) => {
+                let reborn = peer.boot.is_some_and(|known| known != boot);
+                peer.boot = Some(boot);
+                if reborn {
+                    // Whatever was on its way died with its former life; the next heartbeat asks anew.
+                    let next = peer.next;
+                    peer.probe_from(next);
+                    peer.granted = None;
+                }
+                if peer.voter && peer.pin.is_none() {
+                    // First contact: from now on its vote counts under this journal only. The pin must be on
+                    // disk before a vote counts, or a crash here would let it vote twice under two journals.
+                    let mark = cx.append(Record::Pinned(super::Pin { node: id, journal: boot.journal }));
+                    if let Some(peer) = self.peer_mut(id) {
+                        peer.pin = Some((boot.journal, mark));
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_wake(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.is_leader() {
+            self.on_leader_wake(cx);
+        } else if self.election_at <= cx.now {
+            self.on_election_timeout(cx);
+        }
+    }
+
+    fn on_durable(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.is_leader() {
+            self.on_own_durable(cx);
+        }
+    }
+
+    fn on_step_down(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.is_leader() {
+            self.follow(self.term, None, cx);
+        }
+    }
+
+    /// Becomes (or stays) a follower in `term`, under `leader` if one is known. A newer term is written down
+    /// before anything else is said.
+    pub(super) fn follow(&mut self, term: Term, leader: Option<NodeId>, cx: &mut Cx<'_, Raft>) {
+        assert!(term >= self.term, "terms never go back");
+        if term > self.term {
+            self.term = term;
+            self.vote = None;
+            self.write_hard(cx);
+            self.leader = None;
+        }
+        if !matches!(self.role, Role::Follower) {
+            let led = self.is_leader();
+            self.role = Role::Follower;
+            self.peers.retain(|peer| peer.voter);
+            self.share_peers();
+            self.wait_for_election(cx);
+            if led {
+                self.leader = None;
+                // That it leads no more promises nothing.
+                cx.emit_now(Event::Retired { term: self.term });
+            }
+        }
+        if leader.is_some() && self.leader != leader {
+            self.leader = leader;
+            cx.emit_now(Event::Following { term: self.term, leader: self.leader });
+        }
+    }
+
+    /// Term and vote are one record (Raft figure 2).
+    pub(super) fn write_hard(&mut self, cx: &mut Cx<'_, Raft>) {
+        #[cfg(feature = "mutations")]
+        if self.config.mutation == Some(super::Mutation::VoteNotPersisted) {
+            return;
+        }
+        cx.append(Record::Hard { term: self.term, vote: self.vote });
+    }
+}

@@ -1,0 +1,257 @@
+//! A cluster of typed replicas in one value: messages wait in a list until a test delivers them, time moves
+//! when a test says so, disks sync when a test says so.
+
+use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record, Term};
+use quorate_core::{
+    Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub struct Cluster {
+    pub nodes: BTreeMap<NodeId, Node>,
+    /// From, to, what: in the order sent.
+    pub wire: Vec<(NodeId, NodeId, Msg)>,
+    pub now: Time,
+    /// Disks sync at once.
+    pub sync: bool,
+    pub config: RaftConfig,
+    rng: Rng,
+}
+
+pub struct Node {
+    pub turn: Option<Turn<Raft>>,
+    pub disk: Disk,
+    pub events: Vec<Event>,
+    founding: Founding,
+    boot: Boot,
+}
+
+/// Records of one replica, and how many of them are on disk.
+#[derive(Default, Clone)]
+pub struct Disk {
+    pub records: Vec<Record>,
+    pub synced: usize,
+    /// Marks taken away by compactions in this life, less the records of their bases.
+    shift: i64,
+}
+
+struct Out<'a> {
+    from: NodeId,
+    disk: &'a mut Disk,
+    wire: &'a mut Vec<(NodeId, NodeId, Msg)>,
+    events: &'a mut Vec<Event>,
+}
+
+impl Io<Raft> for Out<'_> {
+    fn append(&mut self, record: Record) -> usize {
+        self.disk.records.push(record);
+        1
+    }
+    fn compact(&mut self, upto: Mark, base: Vec<Record>) {
+        let gone = (upto.0 as i64 - self.disk.shift) as usize;
+        let added = base.len();
+        self.disk.records.splice(..gone, base);
+        self.disk.shift += gone as i64 - added as i64;
+        self.disk.synced = self.disk.records.len();
+    }
+    fn send(&mut self, to: Recipients, msg: Msg) {
+        for to in to.as_slice() {
+            self.wire.push((self.from, *to, msg.clone()));
+        }
+    }
+    fn emit(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}
+
+pub fn ids(n: u64) -> Vec<NodeId> {
+    (1..=n).map(NodeId).collect()
+}
+
+impl Cluster {
+    pub fn new(n: u64) -> Cluster {
+        Cluster::with(n, RaftConfig::default())
+    }
+
+    pub fn with(n: u64, config: RaftConfig) -> Cluster {
+        let mut cluster = Cluster {
+            nodes: BTreeMap::new(),
+            wire: Vec::new(),
+            now: Time(1),
+            sync: true,
+            config,
+            rng: Rng::from_seed(n),
+        };
+        for id in ids(n) {
+            cluster.add(id, Founding::Found(ids(n)), JournalId(u128::from(id.0)));
+        }
+        cluster.settle();
+        cluster
+    }
+
+    /// A node on an empty journal of this name.
+    pub fn add(&mut self, id: NodeId, founding: Founding, journal: JournalId) {
+        let boot = Boot { incarnation: 0, journal };
+        let node = Node { turn: None, disk: Disk::default(), events: Vec::new(), founding, boot };
+        self.nodes.insert(id, node);
+        self.start(id);
+    }
+
+    /// (Re)starts a node on what is on its disk, and shakes hands with everybody.
+    pub fn start(&mut self, id: NodeId) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        let raft = Raft::new(id, self.config.clone(), node.founding.clone()).unwrap();
+        let mut turn = Turn::new(raft, TurnLimits::default());
+        node.disk.records.truncate(node.disk.synced);
+        node.disk.shift = 0;
+        for record in node.disk.records.clone() {
+            turn.replay(record).unwrap();
+        }
+        node.boot.incarnation += 1;
+        node.turn = Some(turn);
+        let boot = node.boot;
+        self.step(id, Input::Start(boot));
+        let others: Vec<(NodeId, Boot)> = self
+            .nodes
+            .iter()
+            .filter(|(other, n)| **other != id && n.turn.is_some())
+            .map(|(id, n)| (*id, n.boot))
+            .collect();
+        for (other, theirs) in others {
+            self.step(id, Input::Link { peer: other, state: LinkState::Up(theirs) });
+            self.step(other, Input::Link { peer: id, state: LinkState::Up(boot) });
+        }
+    }
+
+    /// Loses what is not on disk, and all that is on its way to the node.
+    pub fn crash(&mut self, id: NodeId) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.turn = None;
+        node.disk.records.truncate(node.disk.synced);
+        self.wire.retain(|(_, to, _)| *to != id);
+    }
+
+    pub fn step(&mut self, id: NodeId, input: Input<Raft>) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        let Some(turn) = &mut node.turn else { return };
+        let mut out = Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
+        turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
+        if self.sync {
+            self.sync_node(id);
+        }
+    }
+
+    pub fn sync_node(&mut self, id: NodeId) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        let Some(turn) = &mut node.turn else { return };
+        if let Some(mark) = turn.sync_due() {
+            node.disk.synced = node.disk.records.len();
+            let mut out =
+                Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
+            turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
+        }
+    }
+
+    pub fn command(&mut self, id: NodeId, cmd: Cmd) {
+        self.step(id, Input::Command(cmd));
+    }
+
+    pub fn deliver(&mut self, from: NodeId, to: NodeId, msg: Msg) {
+        self.step(to, Input::Message { from, msg });
+    }
+
+    /// Fires the wakes that are due and delivers everything, until nothing is left to do at this instant.
+    pub fn settle(&mut self) {
+        self.settle_where(|_, _| true);
+    }
+
+    /// The same, but messages for which `passes` is false are lost.
+    pub fn settle_where(&mut self, passes: impl Fn(NodeId, NodeId) -> bool) {
+        for _ in 0..10_000 {
+            for (from, to, msg) in std::mem::take(&mut self.wire) {
+                if passes(from, to) {
+                    self.deliver(from, to, msg);
+                }
+            }
+            let due: Vec<NodeId> = self.nodes.keys().copied().filter(|id| self.is_due(*id)).collect();
+            for id in &due {
+                self.step(*id, Input::Wake);
+            }
+            if due.is_empty() && self.wire.is_empty() {
+                return;
+            }
+        }
+        panic!("the cluster does not come to rest");
+    }
+
+    fn is_due(&self, id: NodeId) -> bool {
+        self.nodes[&id].turn.as_ref().is_some_and(|turn| turn.wake_at() <= self.now)
+    }
+
+    /// Lets time pass in steps of a millisecond, everything being delivered at once.
+    pub fn pass(&mut self, ms: u64) {
+        self.pass_where(ms, |_, _| true);
+    }
+
+    pub fn pass_where(&mut self, ms: u64, passes: impl Fn(NodeId, NodeId) -> bool) {
+        for _ in 0..ms {
+            self.now = self.now + Duration::from_millis(1);
+            self.settle_where(&passes);
+        }
+    }
+
+    /// Time passes until somebody leads everybody who runs.
+    pub fn elect(&mut self) -> NodeId {
+        for _ in 0..10_000 {
+            self.pass(1);
+            if let Some(leader) = self.leader() {
+                return leader;
+            }
+        }
+        panic!("nobody was elected");
+    }
+
+    /// The leader of the highest term.
+    pub fn leader(&self) -> Option<NodeId> {
+        let leaders = self.nodes.iter().filter_map(|(id, node)| Some((node.turn.as_ref()?.protocol(), *id)));
+        leaders.filter(|(raft, _)| raft.is_leader()).max_by_key(|(raft, _)| raft.term()).map(|(_, id)| id)
+    }
+
+    pub fn raft(&self, id: NodeId) -> &Raft {
+        self.nodes[&id].turn.as_ref().unwrap().protocol()
+    }
+
+    /// Proposes at a node; the place, if it was given one at once.
+    pub fn propose(&mut self, id: NodeId, data: &'static [u8]) {
+        self.command(id, Cmd::Propose { request: 0, data: data.into() });
+    }
+
+    pub fn take_events(&mut self, id: NodeId) -> Vec<Event> {
+        std::mem::take(&mut self.nodes.get_mut(&id).unwrap().events)
+    }
+
+    /// Index, term and data of every command in a node's log.
+    pub fn commands(&self, id: NodeId) -> Vec<(Index, Term, Vec<u8>)> {
+        let log = self.raft(id).log();
+        let mut found = Vec::new();
+        for batch in log.batches_within(log.base().index + 1, log.last().index) {
+            let term = batch.term();
+            found.extend(
+                batch.entries().filter(|e| !e.data.is_empty()).map(|e| (e.index, term, e.data.to_vec())),
+            );
+        }
+        found
+    }
+
+    pub fn last(&self, id: NodeId) -> LogId {
+        self.raft(id).last()
+    }
+
+    pub fn commits(&self) -> Vec<Index> {
+        self.nodes
+            .values()
+            .map(|node| node.turn.as_ref().map_or(0, |turn| turn.protocol().commit()))
+            .collect()
+    }
+}

@@ -1,0 +1,4 @@
+//! Raft as a value: small clusters, stepped by hand.
+
+mod cluster;
+mod smoke;

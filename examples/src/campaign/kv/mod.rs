@@ -1,0 +1,118 @@
+//! The workload of registers: clients with sessions write, compare and read through any node while everything
+//! fails; at the end their history must be linearizable, every operation applied once, and all replicas equal.
+
+mod clients;
+mod registers;
+mod verdict;
+
+pub use clients::{Answered, Asked, Line};
+pub use registers::{Change, Operation, Registers};
+pub use verdict::is_linearizable;
+
+use clients::Client;
+use quorate::raft::{RaftHandle, RaftPort};
+use quorate::sim::{Workload, World};
+use quorate::{NodeId, Rng, ScopeId};
+use std::time::Duration;
+
+/// The workload, on nodes whose application has a handle to the registers.
+pub struct KvWorkload<A> {
+    scope: ScopeId,
+    nodes: Vec<NodeId>,
+    handle: fn(&A) -> &RaftHandle<Registers>,
+    clients: Vec<Client>,
+    history: Vec<Line>,
+    rng: Rng,
+    operations_max: usize,
+    calm: bool,
+    /// How many answers there were when faults ended.
+    answered_before: usize,
+}
+
+impl<A> KvWorkload<A> {
+    /// Clients of the registers in this scope on these nodes.
+    pub fn new(
+        seed: u64,
+        scope: ScopeId,
+        nodes: Vec<NodeId>,
+        handle: fn(&A) -> &RaftHandle<Registers>,
+    ) -> Self {
+        let mut rng = Rng::from_seed(seed ^ 0xc11e_4275);
+        let clients =
+            (0..1 + rng.index(4)).map(|id| Client::new(id, nodes[rng.index(nodes.len())])).collect();
+        let operations_max = 20 + rng.index(60);
+        KvWorkload {
+            scope,
+            nodes,
+            handle,
+            clients,
+            history: Vec::new(),
+            rng,
+            operations_max,
+            calm: false,
+            answered_before: 0,
+        }
+    }
+
+    fn answered(&self) -> usize {
+        self.history.iter().filter(|line| line.answer.is_some()).count()
+    }
+
+    fn states<'a>(&self, world: &'a World<A>) -> Vec<Option<(&'a Registers, u64)>> {
+        let port = |id: &NodeId| world.host(*id)?.port::<RaftPort<Registers>>(self.scope)?.state();
+        self.nodes.iter().map(|id| port(id).map(|(state, at)| (state, at.index))).collect()
+    }
+}
+
+impl<A> Workload<A> for KvWorkload<A> {
+    fn step(&mut self, world: &mut World<A>) -> Duration {
+        // While faults last the budget of operations is spread; afterwards everybody asks once more.
+        let more = self.calm || self.history.len() < self.operations_max;
+        for client in &mut self.clients {
+            client.step(world, &self.nodes, self.handle, &mut self.rng, &mut self.history, more);
+        }
+        Duration::from_micros(500 + self.rng.within(0..20_000))
+    }
+
+    fn calmed(&mut self, _: &mut World<A>) {
+        self.calm = true;
+        self.answered_before = self.answered();
+    }
+
+    /// Something new was answered since faults ended, and all replicas are equal and up to date.
+    fn has_recovered(&mut self, world: &World<A>) -> bool {
+        if self.answered() < self.answered_before + 2 * self.clients.len() {
+            return false;
+        }
+        // Nobody asks any more, or the replicas would never be seen equal.
+        self.calm = false;
+        self.operations_max = 0;
+        let states = self.states(world);
+        let Some(first) = states.first().copied().flatten() else { return false };
+        !self.clients.iter().any(Client::is_busy) && states.iter().all(|state| *state == Some(first))
+    }
+
+    fn check(&mut self, world: &mut World<A>) -> Result<(), String> {
+        for (id, state) in self.nodes.iter().zip(self.states(world)) {
+            let Some((state, _)) = state else { return Err(format!("{id} has no state after healing")) };
+            if let Some(number) = state.applied_twice() {
+                return Err(format!(
+                    "sessions exactly once: operation {number:#x} was applied twice on {id}"
+                ));
+            }
+        }
+        is_linearizable(&self.history)
+    }
+}
+
+impl<A> std::fmt::Debug for KvWorkload<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} of {} busy {:?}",
+            self.answered(),
+            self.answered_before,
+            self.clients.iter().map(|c| c.is_busy()).collect::<Vec<_>>()
+        )
+    }
+}
