@@ -69,17 +69,86 @@ fn hello_of(me: Identity, to: NodeId, rng: &mut Rng) -> Bytes {
     out.remove(0).1.to_bytes()
 }
 
+/// The digest of a frame, written anew after its description: a twin of the link's.
+fn digest(frame: &[u8]) -> u128 {
+    let step = |sum: u64, block: &[u8]| {
+        let half = |from: usize| (0..8).fold(0, |word, i| word | u64::from(block[from + i]) << (8 * i));
+        let low = half(0) ^ 0x3c6e_f372_fe94_f82b ^ sum;
+        let high = half(8) ^ 0xa54f_f53a_5f1d_36f1 ^ sum.rotate_left(32);
+        let product = u128::from(low) * u128::from(high);
+        (product % (1 << 64)) as u64 ^ (product / (1 << 64)) as u64 ^ sum.rotate_left(17)
+    };
+    let body = &frame[32..];
+    let len = body.len();
+    let mut sum = 0x6a09_e667_f3bc_c908 ^ len as u64;
+    for block in body.chunks_exact(16) {
+        sum = step(sum, block);
+    }
+    // What is left: the last 16, or halves of 8 or of 4 bytes from both ends, or one byte and two.
+    let mut halves = [[0; 8]; 2];
+    match len {
+        _ if len.is_multiple_of(16) => {}
+        16.. => sum = step(sum, &body[len - 16..]),
+        _ => {
+            let half = if len >= 8 { 8 } else { 4 };
+            if len >= half {
+                halves[0][..half].copy_from_slice(&body[..half]);
+                halves[1][..half].copy_from_slice(&body[len - half..]);
+            } else {
+                halves[0][0] = body[0];
+                halves[1][..len - 1].copy_from_slice(&body[1..]);
+            }
+            sum = step(sum, &halves.concat());
+        }
+    }
+    let sum = step(sum ^ 0xbb67_ae85_84ca_a73b, &frame[..16]);
+    u128::from(sum) << 64 | u128::from(sum.rotate_left(23))
+}
+
+/// What a frame that was changed would be if its sender had made it so.
+fn resealed(original: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let key = u128::from_le_bytes(*original[16..].first_chunk().unwrap()) ^ digest(original);
+    let mut frame = original.to_vec();
+    change(&mut frame);
+    let seal = key ^ digest(&frame);
+    frame[16..32].copy_from_slice(&seal.to_le_bytes());
+    Bytes::from(frame)
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_is_taken() {
+    let mut rng = Rng::from_seed(12);
+    let (mut me, mut you) = pair(&mut rng);
+    let frame =
+        say(&mut you, ME, Class::Data, b"a body of some length", Time(2), &mut rng).remove(0).1.to_bytes();
+    let hello = hello_of(identity(YOU), ME, &mut rng);
+    for (frame, kept) in [(frame, 1), (hello, 0)] {
+        let before = me.counters();
+        for bit in 0..frame.len() * 8 {
+            let mut changed = frame.to_vec();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let received = me.receive(YOU, Bytes::from(changed), Time(2), &mut rng, &mut Vec::new());
+            assert_eq!(received, Received::Nothing, "bit {bit}");
+        }
+        for cut in 0..frame.len() {
+            let received = me.receive(YOU, frame.slice(..cut), Time(2), &mut rng, &mut Vec::new());
+            assert_eq!(received, Received::Nothing, "cut at {cut}");
+        }
+        let counted = |c: LinkCounters| c.malformed + c.other_version + c.unsealed;
+        assert_eq!(counted(me.counters()) - counted(before), frame.len() as u64 * 9);
+        let received = me.receive(YOU, frame, Time(2), &mut rng, &mut Vec::new());
+        assert_eq!(usize::from(received != Received::Nothing), kept, "the whole one goes on");
+    }
+    assert!(me.peer(YOU).is_some());
+}
+
 #[test]
 fn a_hello_that_is_not_for_us_is_refused_under_its_own_name_and_changes_nothing() {
     let mut rng = Rng::from_seed(1);
     let good = identity(YOU);
     let good_frame = hello_of(good.clone(), ME, &mut rng);
     let domain = good_frame.windows(7).position(|w| w == b"quorate").unwrap();
-    let edit = |at: usize, to: u8| {
-        let mut frame = good_frame.to_vec();
-        frame[at] = to;
-        Bytes::from(frame)
-    };
+    let edit = |at: usize, to: u8| resealed(&good_frame, |frame| frame[at] = to);
     // Behind the eight bytes of the domain come one of cluster, two of versions, one each of from and to.
     let many = (0..LinkLimits::default().scopes_max as u64 + 1).map(ScopeId).collect();
     type Counter = fn(&LinkCounters) -> u64;
@@ -100,7 +169,9 @@ fn a_hello_that_is_not_for_us_is_refused_under_its_own_name_and_changes_nothing(
         ("no version in common", edit(domain + 9, 9), |c| c.other_version),
         ("a flag in a hello", edit(2, 1), |c| c.malformed),
         ("a kind of no meaning", edit(1, 3), |c| c.malformed),
-        ("a cut", good_frame.slice(..good_frame.len() - 1), |c| c.malformed),
+        ("a rest", resealed(&good_frame, |frame| frame.push(0)), |c| c.malformed),
+        ("a cut", resealed(&good_frame, |frame| frame.truncate(frame.len() - 1)), |c| c.malformed),
+        ("damage", good_frame.slice(..good_frame.len() - 1), |c| c.malformed),
         ("a head only", good_frame.slice(..32), |c| c.malformed),
         ("less than a head", good_frame.slice(..31), |c| c.malformed),
         ("nothing", Bytes::new(), |c| c.malformed),
@@ -123,12 +194,13 @@ fn scopes_out_of_order_or_doubled_are_refused() {
     let two = Identity { scopes: vec![ScopeId(1), ScopeId(1 << 60)], ..identity(YOU) };
     let frame = hello_of(two, ME, &mut rng);
     for (first, second) in [(2u64, 1u64), (5, 5)] {
-        let mut bytes = frame.to_vec();
-        let at = bytes.len() - 16;
-        bytes[at..at + 8].copy_from_slice(&first.to_le_bytes());
-        bytes[at + 8..].copy_from_slice(&second.to_le_bytes());
+        let bytes = resealed(&frame, |bytes| {
+            let at = bytes.len() - 16;
+            bytes[at..at + 8].copy_from_slice(&first.to_le_bytes());
+            bytes[at + 8..].copy_from_slice(&second.to_le_bytes());
+        });
         let mut me = link(ME);
-        me.receive(YOU, Bytes::from(bytes), Time(1), &mut rng, &mut Vec::new());
+        me.receive(YOU, bytes, Time(1), &mut rng, &mut Vec::new());
         assert_eq!((me.counters().malformed, me.peers()), (1, 0));
     }
 }
@@ -194,10 +266,11 @@ fn a_scope_that_one_side_does_not_run_is_not_sent_and_not_taken() {
 
     let good = say(&mut me, YOU, Class::Control, b"x", Time(1), &mut rng).remove(0).1.to_bytes();
     for (place, sequence) in [(2u32, 7u64), (u32::MAX, 8)] {
-        let mut frame = good.to_vec();
-        frame[4..8].copy_from_slice(&place.to_le_bytes());
-        frame[8..16].copy_from_slice(&sequence.to_le_bytes());
-        you.receive(ME, Bytes::from(frame), Time(1), &mut rng, &mut Vec::new());
+        let frame = resealed(&good, |frame| {
+            frame[4..8].copy_from_slice(&place.to_le_bytes());
+            frame[8..16].copy_from_slice(&sequence.to_le_bytes());
+        });
+        you.receive(ME, frame, Time(1), &mut rng, &mut Vec::new());
     }
     assert_eq!(you.counters().unknown_scope, 2);
 }
@@ -317,8 +390,8 @@ fn random_and_mutated_frames_neither_panic_nor_grow_anything() {
                     Bytes::new()
                 }
                 _ => match rng.pick(&seen) {
-                    Some((_, frame)) => {
-                        let mut frame = frame.to_vec();
+                    Some((_, original)) => {
+                        let mut frame = original.to_vec();
                         for _ in 0..rng.within(0..4) {
                             match rng.index(3) {
                                 0 => frame.truncate(rng.within(0..frame.len() as u64 + 1) as usize),
@@ -330,7 +403,12 @@ fn random_and_mutated_frames_neither_panic_nor_grow_anything() {
                                 }
                             }
                         }
-                        Bytes::from(frame)
+                        // Half of them as if their sender had made them so: past the seal there is more.
+                        if frame.len() >= 32 && rng.chance(0.5) {
+                            resealed(original, |changed| *changed = frame)
+                        } else {
+                            Bytes::from(frame)
+                        }
                     }
                     None => Bytes::new(),
                 },

@@ -1,4 +1,4 @@
-//! Two links over a pipe that loses, doubles, reorders, and repeats what it carried minutes and lives ago, while
+//! Two links over a pipe that loses, doubles, reorders, damages, and repeats what it carried minutes and lives ago, while
 //! both sides crash and come back. Whatever happened: nothing arrives twice, nothing arrives in a life that it
 //! was not sealed for, and once the pipe is calm the two find each other again.
 
@@ -135,6 +135,17 @@ impl Pipe {
         }
     }
 
+    /// One frame in twenty has a bit flipped on its way.
+    fn damaged(&mut self, frame: Bytes) -> Bytes {
+        if !self.rng.chance(0.05) {
+            return frame;
+        }
+        let mut bytes = frame.to_vec();
+        let at = self.rng.index(bytes.len());
+        bytes[at] ^= 1 << self.rng.index(8);
+        Bytes::from(bytes)
+    }
+
     fn restart(&mut self, side: usize) {
         let life = self.sides[side].life + 1;
         self.sides[side] = Side { link: link(side as u64 + 1, life, &self.limits), life };
@@ -181,6 +192,7 @@ impl Pipe {
                 if self.rng.chance(0.2) {
                     self.flying.push((to, frame.clone()));
                 }
+                let frame = self.damaged(frame);
                 self.deliver(to, frame);
             }
             if self.rng.chance(0.2) && !self.archive.is_empty() {

@@ -7,8 +7,10 @@
 //! | 2..4 | flags | bit 0: the body is of the data class; every other bit is zero |
 //! | 4..8 | scope | index into the sender's list of scopes, as its hello said it; 0 in a hello |
 //! | 8..16 | sequence | from 1 in each session; 0 in a hello |
-//! | 16..32 | seal | see `seal.rs`; zero in a hello |
+//! | 16..32 | seal | over everything before it and the body, see `seal.rs` |
 
+use super::digest::BodyDigest;
+use super::seal;
 use crate::{Class, HEAD_BYTES};
 
 /// The version of the layout above.
@@ -21,7 +23,7 @@ const FLAG_DATA_CLASS: u16 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Head {
     Hello,
-    Data { class: Class, scope: u32, sequence: u64, seal: u128 },
+    Data { class: Class, scope: u32, sequence: u64 },
 }
 
 /// Why a head cannot be read.
@@ -32,48 +34,53 @@ pub(super) enum BadHead {
 }
 
 impl Head {
-    pub(super) fn encode(&self) -> [u8; HEAD_BYTES] {
-        let mut head = [0; HEAD_BYTES];
-        head[0] = VERSION;
+    /// The head, sealed under `key`.
+    pub(super) fn encode(&self, key: u128, body: BodyDigest) -> [u8; HEAD_BYTES] {
+        let mut first = [0; 16];
+        first[0] = VERSION;
         match *self {
-            Head::Hello => head[1] = HELLO,
-            Head::Data { class, scope, sequence, seal } => {
-                head[1] = DATA;
+            Head::Hello => first[1] = HELLO,
+            Head::Data { class, scope, sequence } => {
+                first[1] = DATA;
                 let flags = if class == Class::Data { FLAG_DATA_CLASS } else { 0 };
-                head[2..4].copy_from_slice(&flags.to_le_bytes());
-                head[4..8].copy_from_slice(&scope.to_le_bytes());
-                head[8..16].copy_from_slice(&sequence.to_le_bytes());
-                head[16..32].copy_from_slice(&seal.to_le_bytes());
+                first[2..4].copy_from_slice(&flags.to_le_bytes());
+                first[4..8].copy_from_slice(&scope.to_le_bytes());
+                first[8..].copy_from_slice(&sequence.to_le_bytes());
             }
         }
+        let mut head = [0; HEAD_BYTES];
+        head[..16].copy_from_slice(&first);
+        head[16..].copy_from_slice(&seal::seal(key, &first, body).to_le_bytes());
         head
     }
 
-    /// Reads the head of a frame. Strict: a bit that has no meaning yet refuses the frame.
-    pub(super) fn decode(frame: &[u8]) -> Result<Head, BadHead> {
-        let head = frame.first_chunk::<HEAD_BYTES>().ok_or(BadHead::Malformed)?;
+    /// Reads the head of a frame, and the key that it would be sealed under; that is judged by the caller.
+    /// Strict: a bit that has no meaning yet refuses the frame.
+    pub(super) fn decode(frame: &[u8]) -> Result<(Head, u128), BadHead> {
+        let (head, body) = frame.split_first_chunk::<HEAD_BYTES>().ok_or(BadHead::Malformed)?;
         if head[0] != VERSION {
             return Err(BadHead::Version);
         }
-        let flags = u16::from_le_bytes([head[2], head[3]]);
-        let scope = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        let sequence = u64::from_le_bytes(eight(head, 8));
-        let low = u128::from(u64::from_le_bytes(eight(head, 16)));
-        let seal = low | u128::from(u64::from_le_bytes(eight(head, 24))) << 64;
-        match head[1] {
-            HELLO if head[2..].iter().all(|byte| *byte == 0) => Ok(Head::Hello),
+        let (first, sealed): ([u8; 16], [u8; 16]) = (part(head, 0), part(head, 16));
+        let flags = u16::from_le_bytes(part(head, 2));
+        let scope = u32::from_le_bytes(part(head, 4));
+        let sequence = u64::from_le_bytes(part(head, 8));
+        let head = match first[1] {
+            HELLO if first[2..].iter().all(|byte| *byte == 0) => Head::Hello,
             DATA if flags <= FLAG_DATA_CLASS && sequence > 0 => {
                 let class = if flags == FLAG_DATA_CLASS { Class::Data } else { Class::Control };
-                Ok(Head::Data { class, scope, sequence, seal })
+                Head::Data { class, scope, sequence }
             }
-            _ => Err(BadHead::Malformed),
-        }
+            _ => return Err(BadHead::Malformed),
+        };
+        let key = seal::seal(u128::from_le_bytes(sealed), &first, BodyDigest::of(body));
+        Ok((head, key))
     }
 }
 
-fn eight(head: &[u8; HEAD_BYTES], from: usize) -> [u8; 8] {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&head[from..from + 8]);
+fn part<const N: usize>(head: &[u8; HEAD_BYTES], from: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&head[from..from + N]);
     bytes
 }
 

@@ -71,7 +71,7 @@ pub struct LinkCounters {
     /// Data frames sent.
     pub sent: u64,
 
-    /// Frames that arrived without a head, with a head of no meaning, or as a hello that cannot be read.
+    /// Frames that arrived without a head, with a head of no meaning, or as a hello that is damaged or cannot be read.
     pub malformed: u64,
     /// Frames of a version of the head or hello that is not known here, and hellos of nodes that share no
     /// version with this one.
@@ -84,7 +84,8 @@ pub struct LinkCounters {
     pub other_node: u64,
     /// Hellos with more scopes than `scopes_max`.
     pub too_many_scopes: u64,
-    /// Data frames whose seal is of no session: of an earlier life, of a session now replaced, or before any.
+    /// Data frames whose seal is of no session: of an earlier life, of a session now replaced, before any; or
+    /// damaged.
     pub unsealed: u64,
     /// Data frames of the session that came before.
     pub replayed: u64,

@@ -21,13 +21,14 @@
 //! A data frame that fits no session is dropped and followed, at a limited rate, by a question: so a peer
 //! whose other side restarted learns of it with the first frame it sends.
 //!
-//! **Invariant.** A seal belongs to one pair of tokens, each drawn by one life for one session. So what was sent
+//! **Invariant.** A key belongs to one pair of tokens, each drawn by one life for one session. So what was sent
 //! to, or by, an earlier life fits no session of a later one, and inside a session the window sees to it that no
-//! sequence is taken twice.
+//! sequence is taken twice. A frame damaged on its way has another seal, and is not taken at all.
 //!
 //! **Invariant.** Answers go to the node that a hello *names*, not to where it came from: who speaks under another's
 //! name does not see the challenge.
 
+mod digest;
 mod head;
 mod hello;
 mod limits;
@@ -40,6 +41,7 @@ pub use limits::{Identity, LinkCounters, LinkLimits};
 
 use crate::{Boot, Class, Frame, HEAD_BYTES, NodeId, Rng, ScopeId, Time, wire};
 use bytes::{Bytes, BytesMut};
+use digest::BodyDigest;
 use head::{BadHead, Head};
 use hello::Hello;
 use peer::{Peer, Session};
@@ -55,8 +57,8 @@ pub struct Link {
     scopes: Bytes,
     limits: LinkLimits,
     peers: BTreeMap<NodeId, Peer>,
-    /// Whose session accepts this seal: where a frame came from is not who sent it.
-    seals: BTreeMap<u128, NodeId>,
+    /// Whose session accepts what is sealed under this key: where a frame came from is not who sent it.
+    keys: BTreeMap<u128, NodeId>,
     waiting_bytes: usize,
     counters: LinkCounters,
     scratch: BytesMut,
@@ -98,7 +100,7 @@ impl Link {
             me,
             limits,
             peers: BTreeMap::new(),
-            seals: BTreeMap::new(),
+            keys: BTreeMap::new(),
             waiting_bytes: 0,
             counters: LinkCounters::default(),
             scratch: BytesMut::new(),
@@ -124,6 +126,7 @@ impl Link {
             self.counters.scope_not_there += to.len() as u64;
             return;
         };
+        let digest = BodyDigest::of(body);
         for &id in to {
             if id == self.me.node {
                 self.counters.to_self += 1;
@@ -132,14 +135,14 @@ impl Link {
             self.admit(id, now, rng);
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             if let Some(session) = &mut peer.session {
-                match seal(session, index, scope, class, body, &mut self.counters) {
+                match seal(session, index, scope, class, (body, digest), &mut self.counters) {
                     Sealed::Frame(frame) => {
                         out.push((id, frame));
                         continue;
                     }
                     Sealed::NotThere => continue,
                     Sealed::Exhausted => {
-                        self.seals.remove(&session.seal.incoming());
+                        self.keys.remove(&session.seal.incoming());
                         peer.session = None;
                     }
                 }
@@ -161,9 +164,10 @@ impl Link {
         out: &mut Vec<(NodeId, Frame)>,
     ) -> Received {
         match Head::decode(&frame) {
-            Ok(Head::Hello) => self.on_hello(frame.split_off(HEAD_BYTES), now, rng, out),
-            Ok(Head::Data { class, scope, sequence, seal }) => {
-                let Some(id) = self.opened_by(from, seal) else {
+            Ok((Head::Hello, 0)) => self.on_hello(frame.split_off(HEAD_BYTES), now, rng, out),
+            Ok((Head::Hello, _)) => self.refused(|c| &mut c.malformed),
+            Ok((Head::Data { class, scope, sequence }, key)) => {
+                let Some(id) = self.opened_by(from, key) else {
                     self.counters.unsealed += 1;
                     if from != self.me.node {
                         self.admit(from, now, rng);
@@ -217,11 +221,11 @@ impl Link {
         Received::Nothing
     }
 
-    /// The peer whose session a seal is of. Mostly it is the one from whom the frame came.
-    fn opened_by(&self, from: NodeId, seal: u128) -> Option<NodeId> {
+    /// The peer whose session a key is of. Mostly it is the one from whom the frame came.
+    fn opened_by(&self, from: NodeId, key: u128) -> Option<NodeId> {
         match self.session(from) {
-            Some(session) if session.seal.incoming() == seal => Some(from),
-            _ => self.seals.get(&seal).copied(),
+            Some(session) if session.seal.incoming() == key => Some(from),
+            _ => self.keys.get(&key).copied(),
         }
     }
 
@@ -333,9 +337,9 @@ impl Link {
         let session =
             Session { boot, version, scopes, seal, window: Window::new(), sequence: 0, doubted: false };
         if let Some(old) = peer.session.replace(session) {
-            self.seals.remove(&old.seal.incoming());
+            self.keys.remove(&old.seal.incoming());
         }
-        self.seals.insert(seal.incoming(), id);
+        self.keys.insert(seal.incoming(), id);
         self.counters.sessions += 1;
         // Not held back: it follows a round trip of the peer's own, and what waited goes out behind it.
         self.hello(id, seal.mine(), Some(seal.theirs()), out);
@@ -349,7 +353,8 @@ impl Link {
         let Some(session) = &mut peer.session else { return };
         while let Some((class, scope, body)) = peer.waiting.pop(&mut self.waiting_bytes) {
             let Ok(index) = self.me.scopes.binary_search(&scope) else { continue };
-            if let Sealed::Frame(frame) = seal(session, index, scope, class, &body, &mut self.counters) {
+            let body = (&body, BodyDigest::of(&body));
+            if let Sealed::Frame(frame) = seal(session, index, scope, class, body, &mut self.counters) {
                 out.push((id, frame));
             }
         }
@@ -404,7 +409,8 @@ impl Link {
         };
         self.counters.hellos_sent += 1;
         let body = wire::encode(&hello, &mut self.scratch);
-        out.push((to, Frame { head: Head::Hello.encode(), body }));
+        let head = Head::Hello.encode(0, BodyDigest::of(&body));
+        out.push((to, Frame { head, body }));
     }
 
     /// Makes room for a peer and remembers it, unless it is known.
@@ -428,7 +434,7 @@ impl Link {
         self.counters.peers_forgotten += 1;
         peer.waiting.clear(&mut self.waiting_bytes, &mut self.counters);
         if let Some(session) = peer.session {
-            self.seals.remove(&session.seal.incoming());
+            self.keys.remove(&session.seal.incoming());
         }
     }
 }
@@ -446,7 +452,7 @@ fn seal(
     index: usize,
     scope: ScopeId,
     class: Class,
-    body: &Bytes,
+    (body, digest): (&Bytes, BodyDigest),
     counters: &mut LinkCounters,
 ) -> Sealed {
     if session.scopes.binary_search(&scope).is_err() {
@@ -457,6 +463,6 @@ fn seal(
     session.sequence = sequence;
     counters.sent += 1;
     // `Link::new` has seen to it that every index fits.
-    let head = Head::Data { class, scope: index as u32, sequence, seal: session.seal.outgoing() };
-    Sealed::Frame(Frame { head: head.encode(), body: body.clone() })
+    let head = Head::Data { class, scope: index as u32, sequence };
+    Sealed::Frame(Frame { head: head.encode(session.seal.outgoing(), digest), body: body.clone() })
 }
