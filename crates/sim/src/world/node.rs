@@ -104,6 +104,7 @@ impl Node {
             link: Link::new(Identity { cluster, node: self.id, boot, scopes }, LinkLimits::default()),
             door,
             rng: stage.births.fork(),
+            link_rng: stage.births.fork(),
             wake_planned: u64::MAX,
             syncing: None,
             jobs: Table::default(),
@@ -276,13 +277,13 @@ impl Node {
             self.take_ended(ended, stage);
             acted = true;
         }
-        acted |= self.take_asks(stage);
         let mut frames = Vec::new();
         self.inbox.take(FRAMES_PER_TURN, &mut frames);
         for (from, bytes) in frames {
             self.take_frame(from, bytes, stage);
             acted = true;
         }
+        acted |= self.take_asks(stage);
         acted |= self.wake_if_due(stage);
         self.settle(true, stage);
         if !self.inbox.is_empty() {
@@ -295,7 +296,7 @@ impl Node {
         let mut acted = false;
         while let Some(life) = &mut self.life {
             // A full lane leaves asks at the door, which answers Busy once it is full too.
-            if life.turn.is_full() {
+            if life.is_full(&stage.settings) {
                 break;
             }
             if life.asks.is_empty() {
@@ -313,34 +314,41 @@ impl Node {
         let Some(life) = &mut self.life else { return };
         stage.stats.frames_arrived += 1;
         let now = self.clock.time(stage.now);
-        let received = life.link.receive(from, bytes, now, &mut life.rng, &mut stage.frames);
+        let received = life.link.receive(from, bytes, now, &mut life.link_rng, &mut stage.frames);
         stage.dispatch((self.place, self.id), None);
         match received {
             Received::Nothing => {}
             Received::Up { peer, boot } => {
                 self.act(Input::Link { peer, state: LinkState::Up(boot) }, stage);
             }
-            Received::Message { class: Class::Data, .. } if life.turn.is_full() => {
+            Received::Message { class: Class::Data, .. } if life.is_full(&stage.settings) => {
                 stage.seen.hit(FaultKind::LaneFull);
             }
             Received::Message { from, scope, class, body } => {
                 stage.stats.messages += 1;
+                if stage.lines.are_wanted() {
+                    self.write_down(from, scope, &body, stage);
+                }
                 let msg = quorate_core::HostMsg { scope, class, body };
                 self.act(Input::Message { from, msg }, stage);
             }
         }
     }
 
+    fn write_down(&self, from: NodeId, scope: ScopeId, body: &[u8], stage: &mut Stage) {
+        let text = stage.describe.as_ref().and_then(|describe| describe(scope, body));
+        let text = text.unwrap_or_else(|| format!("{} bytes", body.len()));
+        stage.lines.line(stage.now, format_args!("{from} -> {}: {scope} {text}", self.id));
+    }
+
     fn take_ended(&mut self, ended: Ended, stage: &mut Stage) {
         match ended {
-            Ended::Sync(mark) => {
-                self.act(Input::Durable(mark), stage);
-                // The lane may have been full until now.
-                if self.life.as_ref().is_some_and(|life| !life.asks.is_empty() || !life.door.is_empty()) {
-                    self.ring();
-                }
-            }
+            Ended::Sync(mark) => self.act(Input::Durable(mark), stage),
             Ended::Job(scope, answer) => self.act(Input::Command(HostCmd::Done { scope, answer }), stage),
+        }
+        // The lane may have been full until now.
+        if self.life.as_ref().is_some_and(|life| !life.asks.is_empty() || !life.door.is_empty()) {
+            self.ring();
         }
     }
 
@@ -401,7 +409,7 @@ impl Node {
         let Some(life) = &mut self.life else { return };
         let mut jobs = std::mem::take(&mut stage.jobs);
         for (scope, job) in jobs.drain(..) {
-            let takes = stage.settings.jobs.draw(&mut stage.rng);
+            let takes = stage.work.draw(&mut stage.rng);
             let mut begins = stage.now;
             if job.kind() == JobKind::Own {
                 let busy = life.own_busy_until.entry(scope).or_default();
