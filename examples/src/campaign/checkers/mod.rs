@@ -5,11 +5,13 @@ mod committed;
 mod elections;
 mod matching;
 mod monotone;
+mod paths;
 
 pub use committed::CommittedOnce;
 pub use elections::ElectionSafety;
 pub use matching::LogMatching;
 pub use monotone::Monotone;
+pub use paths::Paths;
 
 use quorate::raft::{Batch, Index, Log, Raft, Term};
 use quorate::sim::{Touch, World};
@@ -21,6 +23,7 @@ pub fn watch_raft<A: 'static>(world: &mut World<A>, scope: ScopeId) {
     world.invariant(Box::new(LogMatching::new(scope)));
     world.invariant(Box::new(CommittedOnce::new(scope)));
     world.invariant(Box::new(Monotone::new(scope)));
+    world.invariant(Box::new(Paths::new(scope)));
 }
 
 /// The replica that was touched, if it runs.
