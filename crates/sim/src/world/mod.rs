@@ -10,6 +10,7 @@ mod look;
 mod node;
 mod run;
 mod stage;
+mod take;
 mod twin;
 
 pub(crate) use cuts::Direction;
