@@ -1,0 +1,3 @@
+//! Work: what agents are to do, and how coordinators and workers tell each other.
+
+pub mod mirror;
