@@ -32,6 +32,7 @@ impl Raft {
         let reply =
             Msg::AppendReply(AppendReply { term: self.term, round, outcome: Outcome::Matched(matched) });
         if self.ack_before_sync() {
+            // The planted bug: this does promise something.
             cx.send_now(from, reply);
         } else {
             cx.send(from, reply);
