@@ -179,6 +179,10 @@ impl Graph {
             + (self.fallback.len() + self.slot.len()) * 12
     }
 
+    pub(crate) fn after_at(&self, task: TaskId, at: usize) -> Option<TaskId> {
+        self.after.of(task.0).get(at).map(|t| TaskId(*t))
+    }
+
     pub(crate) fn policy_number(&self, task: TaskId) -> u32 {
         self.defs[task.0 as usize].policy
     }

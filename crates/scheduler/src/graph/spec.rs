@@ -180,6 +180,27 @@ impl GraphSpec {
         self.declared == 0
     }
 
+    pub(crate) fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// Tasks that wait for nothing, those that stand in for others left out; what `ended` says of the names of
+    /// others has ended.
+    pub(crate) fn roots(&self, ended: impl Fn(&str) -> bool) -> usize {
+        let mut waits: Vec<bool> = self.defs.iter().map(Option::is_none).collect();
+        let mark = |waits: &mut Vec<bool>, task: u32| waits.get_mut(task as usize).map(|waits| *waits = true);
+        for (from, to) in &self.edges {
+            let declared = self.defs.get(*from as usize).is_some_and(Option::is_some);
+            if declared || !((*from as usize) < self.names.len() && ended(self.names.get(*from))) {
+                mark(&mut waits, *to);
+            }
+        }
+        for (_, fallback) in &self.fallbacks {
+            mark(&mut waits, *fallback);
+        }
+        waits.into_iter().filter(|waits| !waits).count()
+    }
+
     fn name(&mut self, name: &str) -> u32 {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             self.bad_name = self.bad_name.or(Some(name.len() as u64));
