@@ -47,6 +47,7 @@
 //! ```
 
 mod builder;
+pub mod work;
 
 pub use builder::{ConfigError, Node, NodeBuilder, NodeError, Problem};
 pub use quorate_consensus::raft;
