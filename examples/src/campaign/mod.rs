@@ -1,10 +1,12 @@
 //! The simulator's campaigns: seed after seed, each a whole cluster under faults.
 
+mod agents;
 pub mod checkers;
 pub mod kv;
 mod plans;
 mod raft;
 mod report;
+mod work;
 
 pub use report::{Figures, table};
 
@@ -26,7 +28,7 @@ pub struct Protocol {
 }
 
 /// All campaigns.
-pub const PROTOCOLS: [Protocol; 1] = [raft::PROTOCOL];
+pub const PROTOCOLS: [Protocol; 2] = [raft::PROTOCOL, work::PROTOCOL];
 
 /// Seeds from which on a campaign fails when an expected fault or path never happened: fewer may miss one by chance.
 pub const ENOUGH_SEEDS: u64 = 1000;

@@ -1,12 +1,14 @@
 //! What must hold of every Raft scope after every simulated event. Each checker is a file, knows nothing of
 //! the workload, and remembers what it needs, so that a step costs little.
 
+mod audit;
 mod committed;
 mod elections;
 mod matching;
 mod monotone;
 mod paths;
 
+pub use audit::WorkAudit;
 pub use committed::CommittedOnce;
 pub use elections::ElectionSafety;
 pub use matching::LogMatching;
