@@ -11,14 +11,19 @@ use quorate::{AgentId, NodeId, Rng, ScopeId, Ticket};
 use std::time::Duration;
 
 /// Paths that agents report to the campaign.
-pub(super) const PATHS: [&str; 6] = [
+pub(super) const PATHS: [&str; 7] = [
     "an agent dies and its task goes to another",
     "an agent comes back with an old result",
     "an agent tells a result twice",
     "a stale completion is refused",
+    "an attempt that makes no progress expires",
     "an attempt fails and is repeated",
     "a workflow is submitted twice",
 ];
+
+/// How often an agent says that what it runs goes on. One that died and is back before its silence was noticed has
+/// forgotten what it ran, and says nothing of it: the idle timeout finds out.
+const PROGRESS: Duration = Duration::from_millis(500);
 
 struct Agent {
     id: AgentId,
@@ -32,6 +37,8 @@ struct Running {
     lease: Lease,
     digest: u64,
     ends_at: Duration,
+    /// When it is said next that it goes on.
+    progress_at: Duration,
 }
 
 pub(super) struct Agents {
@@ -50,7 +57,13 @@ pub(super) struct Agents {
 }
 
 impl Agents {
-    pub(super) fn new(seed: u64, scope: ScopeId, coordinators: Vec<NodeId>, workers: Vec<NodeId>, spec: GraphSpec) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        scope: ScopeId,
+        coordinators: Vec<NodeId>,
+        workers: Vec<NodeId>,
+        spec: GraphSpec,
+    ) -> Self {
         let mut rng = Rng::from_seed(seed ^ 0xa9e4_7500);
         let mut agents = Vec::new();
         for node in &workers {
@@ -103,8 +116,10 @@ impl Agents {
             match order {
                 Order::Start(granted) => {
                     let digest = task_digest(&granted.name, granted.inputs.iter().copied());
-                    let took = Duration::from_millis(u64::from(granted.expected_ms)).mul_f64(0.5 + self.rng.unit());
-                    let running = Running { lease: granted.lease, digest, ends_at: world.now() + took };
+                    let took =
+                        Duration::from_millis(u64::from(granted.expected_ms)).mul_f64(0.5 + self.rng.unit());
+                    let (ends_at, progress_at) = (world.now() + took, world.now() + PROGRESS);
+                    let running = Running { lease: granted.lease, digest, ends_at, progress_at };
                     if let Some(agent) = self.agents.iter_mut().find(|agent| agent.id == granted.agent) {
                         agent.running.push(running);
                     }
@@ -142,8 +157,12 @@ impl Agents {
             if agent.away_until > now {
                 continue;
             }
+            for running in agent.running.iter_mut().filter(|running| running.progress_at <= now) {
+                running.progress_at = now + PROGRESS;
+                let _ = worker.progress(running.lease);
+            }
             let ended: Vec<Running> = extract(&mut agent.running, |running| running.ends_at <= now);
-            for Running { lease, digest, ends_at } in ended {
+            for Running { lease, digest, ends_at, .. } in ended {
                 if now.saturating_sub(ends_at) > Duration::from_millis(500) {
                     world.sometimes("an agent comes back with an old result");
                 }
@@ -179,7 +198,8 @@ impl Agents {
                 let _ = worker.host(here().map(|agent| AgentSpec::new(agent.id)).collect());
             }
             if beat {
-                let _ = worker.beat(here().filter(|agent| agent.away_until <= now).map(|agent| agent.id).collect());
+                let _ = worker
+                    .beat(here().filter(|agent| agent.away_until <= now).map(|agent| agent.id).collect());
             }
         }
     }
@@ -217,24 +237,39 @@ impl Workload<App> for Agents {
     }
 
     fn has_recovered(&mut self, world: &World<App>) -> bool {
-        self.submitted && self.works(world).all(|state| state.is_some_and(|(work, _)| work.open() == 0 && !work.graph().is_empty()))
+        self.submitted
+            && self
+                .works(world)
+                .all(|state| state.is_some_and(|(work, _)| work.open() == 0 && !work.graph().is_empty()))
     }
 
     fn check(&mut self, world: &mut World<App>) -> Result<(), String> {
-        let mut stale = false;
+        let (mut stale, mut expired) = (false, false);
         for (id, state) in self.coordinators.iter().zip(self.works(world)) {
             let Some((work, _)) = state else { return Err(format!("{id} has no state after healing")) };
             let (counts, audit) = (work.counts(), work.audit());
             stale |= counts.stale > 0;
+            expired |= counts.expired > 0;
             if !audit.is_clean() {
                 return Err(format!("on {id} the books do not agree: {audit:?}"));
             }
             if counts.committed != self.spec.len() as u64 {
-                return Err(format!("on {id} {} of {} tasks succeeded: {counts:?}", counts.committed, self.spec.len()));
+                return Err(format!(
+                    "on {id} {} of {} tasks succeeded: {counts:?}",
+                    counts.committed,
+                    self.spec.len()
+                ));
             }
             if work.digest() != self.expected {
-                return Err(format!("on {id} the digest is {:016x}, not {:016x}", work.digest(), self.expected));
+                return Err(format!(
+                    "on {id} the digest is {:016x}, not {:016x}",
+                    work.digest(),
+                    self.expected
+                ));
             }
+        }
+        if expired {
+            world.sometimes("an attempt that makes no progress expires");
         }
         if stale {
             world.sometimes("a stale completion is refused");

@@ -7,7 +7,8 @@ use super::{Protocol, agents, plans};
 use quorate::raft::{Mutation as RaftMutation, Raft, RaftConfig, RaftHandle};
 use quorate::sim::{Fault, FaultKind, Outcome, Settings, Swarm, Trial, Workload, World};
 use quorate::work::{
-    EngineConfig, GraphSpec, Mutation as WorkMutation, TaskSpec, WorkConfig, WorkHandle, WorkerConfig, WorkerHandle,
+    EngineConfig, GraphSpec, Mutation as WorkMutation, TaskSpec, WorkConfig, WorkHandle, WorkerConfig,
+    WorkerHandle, graph::Timeouts,
 };
 use quorate::{Node, NodeId, Rng, ScopeId};
 use std::time::Duration;
@@ -35,7 +36,9 @@ pub(super) const PROTOCOL: Protocol = Protocol {
 };
 
 /// What cannot happen here: see the campaign over Raft. Disks are not lost: workers have nothing on theirs.
-const ABSENT: [FaultKind; 7] = [
+const ABSENT: [FaultKind; 9] = [
+    FaultKind::Oversized,
+    FaultKind::Twinned,
     FaultKind::Filtered,
     FaultKind::JobPanicked,
     FaultKind::InboxFull,
@@ -92,6 +95,7 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
     let engine = EngineConfig {
         kills_max: u8::MAX,
         retry_budget: 1_000_000,
+
         mutation: WorkMutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, m)| *m),
         ..EngineConfig::default()
     };
@@ -104,7 +108,8 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
             node = node.found(founders.clone());
             let config = WorkConfig { engine: engine.clone(), raft: raft.clone(), ..WorkConfig::default() };
             let work = node.coordinator("work", config);
-            let registers = node.raft_with("registers", Registers::default(), quorate::NoDecider, raft.clone());
+            let registers =
+                node.raft_with("registers", Registers::default(), quorate::NoDecider, raft.clone());
             App::Coordinator { work, registers }
         } else {
             App::Worker(node.worker("work", WorkerConfig::new(founders.clone())))
@@ -137,9 +142,11 @@ fn graph(rng: &mut Rng) -> GraphSpec {
     let tasks = 5 + rng.index(30);
     let mut spec = GraphSpec::new();
     for i in 0..tasks {
-        let parents = (0..i).filter(|_| rng.chance(2.0 / (1.0 + i as f64))).map(|parent| format!("t{parent}"));
+        let parents =
+            (0..i).filter(|_| rng.chance(2.0 / (1.0 + i as f64))).map(|parent| format!("t{parent}"));
         let parents: Vec<String> = parents.collect();
-        spec = spec.task(TaskSpec::new(format!("t{i}")).after(parents).expected_ms(50 + rng.within(0..400) as u32));
+        let task = TaskSpec::new(format!("t{i}")).after(parents).expected_ms(50 + rng.within(0..400) as u32);
+        spec = spec.task(task.timeouts(Timeouts { idle_ms: Some(3_000), ..Timeouts::default() }));
     }
     spec
 }
