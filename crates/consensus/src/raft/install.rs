@@ -33,6 +33,13 @@ pub(super) struct Sending {
     offset: u64,
 }
 
+impl Sending {
+    /// The last entry that it stands for.
+    pub fn last(&self) -> LogId {
+        self.snapshot.last
+    }
+}
+
 impl Raft {
     /// The port serialised its state as of `at`. The log up to there may go.
     pub(super) fn on_snapshot_taken(&mut self, at: LogId, data: Bytes, cx: &mut Cx<'_, Raft>) {
