@@ -40,8 +40,9 @@ pub struct Raft {
     /// All peers, shared by the messages that go to everybody.
     pub(super) everybody: Arc<[NodeId]>,
     pub(super) install: Option<Install>,
-    /// The last snapshot that the port could not restore: its name and checksum.
-    pub(super) unrestorable: Option<(LogId, u32)>,
+    /// The last snapshot that the port could not restore: its name, its checksum, and when it is worth another
+    /// try.
+    pub(super) unrestorable: Option<(LogId, u32, Time)>,
     /// Stands for election no more.
     pub(super) abstains: bool,
     pub(super) election_at: Time,
