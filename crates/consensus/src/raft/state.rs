@@ -187,6 +187,8 @@ impl Raft {
                 self.snapshot = Some(snapshot);
             }
             Record::Begins(id) => {
+                // Only what is committed is ever taken away.
+                self.commit = self.commit.max(id.index);
                 self.log.rebase(id);
                 self.marks.clear();
             }

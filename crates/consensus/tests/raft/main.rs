@@ -3,12 +3,15 @@
 
 mod chaos;
 mod cluster;
+mod golden;
+mod hostile;
 mod hosts;
 mod joining;
 mod journal;
 mod made;
 mod ports;
 mod requests;
+mod samples;
 mod smoke;
 mod snapshots;
 mod strangers;
