@@ -3,6 +3,7 @@
 
 mod chaos;
 mod cluster;
+mod elections;
 mod golden;
 mod hostile;
 mod hosts;
@@ -10,6 +11,8 @@ mod joining;
 mod journal;
 mod made;
 mod ports;
+mod reads;
+mod replication;
 mod requests;
 mod samples;
 mod smoke;
