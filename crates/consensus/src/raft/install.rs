@@ -4,7 +4,11 @@ use super::{
     Event, Index, LogId, Msg, Raft, Record, Role, Snapshot, SnapshotChunk, SnapshotReply, Term, peer::Flow,
 };
 use bytes::{Bytes, BytesMut};
-use quorate_core::{Cx, Mark, NodeId};
+use quorate_core::{Cx, Mark, NodeId, Time};
+
+/// Election timeouts after which a snapshot that could not be restored is tried again (guess: rarely enough that
+/// sending it in vain costs little).
+const UNRESTORABLE_TIMEOUTS: u32 = 100;
 
 /// A snapshot on its way in. It stands beside the log and changes nothing before it is restored.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,6 +35,13 @@ pub(super) struct Sending {
     checksum: u32,
     /// The next byte to send.
     offset: u64,
+}
+
+impl Sending {
+    /// The last entry that it stands for.
+    pub fn last(&self) -> LogId {
+        self.snapshot.last
+    }
 }
 
 impl Raft {
@@ -142,7 +153,10 @@ impl Raft {
         let answer = |next| Msg::SnapshotReply(SnapshotReply { term, round, last, next });
         let too_large = total > self.config.snapshot_bytes_max;
         self.counters.snapshots_refused += u64::from(too_large);
-        if too_large || self.unrestorable == Some((last, checksum)) {
+        let in_vain = |(name, sum, until): (LogId, u32, Time)| {
+            (name, sum) == (last, checksum) && (cx.now < until || self.abstains)
+        };
+        if too_large || self.unrestorable.is_some_and(in_vain) {
             // Not wanted, but heard: the leader must not think that it is alone.
             return cx.send(from, answer(offset));
         }
@@ -192,8 +206,9 @@ impl Raft {
         let Some(data) = install.restoring else { return };
         if !ok {
             self.counters.snapshots_refused += 1;
-            // It would come again and again; another one is another try.
-            self.unrestorable = Some((install.last, install.checksum));
+            // It would come again and again, at once. Another one is another try.
+            let until = cx.now + self.config.election_timeout.saturating_mul(UNRESTORABLE_TIMEOUTS);
+            self.unrestorable = Some((install.last, install.checksum, until));
             return;
         }
         self.counters.snapshots_installed += 1;

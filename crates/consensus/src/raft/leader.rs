@@ -273,8 +273,10 @@ impl Raft {
                 let Some(peer) = self.peer_mut(from) else { return };
                 peer.acknowledged(matched);
                 peer.matched = peer.matched.max(matched);
-                // A snapshot ends when the log can take over; an answer from before it began changes nothing.
-                if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || peer.matched >= base) {
+                // A snapshot ends when it is installed or when the log can take over; an answer from before it
+                // began changes nothing.
+                let needed = peer.sending.as_ref().map_or(base, |sending| sending.last().index.min(base));
+                if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || peer.matched >= needed) {
                     peer.probe_from(peer.matched + 1);
                     peer.flow = Flow::Replicate;
                 }
@@ -357,6 +359,7 @@ impl Raft {
         }
         // A quorum has it on disk: it is committed whatever this node's own disk does.
         cx.emit_now(Event::Committed { upto: index });
+        self.catch_up(index, cx);
         self.confirm_reads(cx);
     }
 

@@ -113,7 +113,7 @@ impl Cluster {
     }
 
     pub fn with(n: u64, config: RaftConfig) -> Cluster {
-        let mut cluster = Cluster { rng: Rng::from_seed(n), ..Cluster::empty(config) };
+        let mut cluster = Cluster::seeded(config, n);
         for id in ids(n) {
             cluster.add(id, Founding::Found(ids(n)), JournalId(u128::from(id.0)));
         }
@@ -131,6 +131,11 @@ impl Cluster {
             config,
             rng: Rng::from_seed(0),
         }
+    }
+
+    /// Nobody yet, and chance of its own.
+    pub fn seeded(config: RaftConfig, seed: u64) -> Cluster {
+        Cluster { rng: Rng::from_seed(seed), ..Cluster::empty(config) }
     }
 
     /// A node on an empty journal of this name.
@@ -233,7 +238,7 @@ impl Cluster {
     }
 
     fn is_due(&self, id: NodeId) -> bool {
-        self.nodes[&id].turn.as_ref().is_some_and(|turn| turn.wake_at() <= self.now)
+        self.wake_at(id).is_some_and(|at| at <= self.now)
     }
 
     /// Lets time pass in steps of a millisecond, everything being delivered at once.
@@ -272,6 +277,15 @@ impl Cluster {
     /// How a founding with these voters is named, as their messages say.
     pub fn group_of(&self, voters: &[NodeId]) -> u64 {
         Raft::new(voters[0], self.config.clone(), Founding::Found(voters.to_vec())).unwrap().group()
+    }
+
+    pub fn raft_if_up(&self, id: NodeId) -> Option<&Raft> {
+        self.nodes[&id].turn.as_ref().map(Turn::protocol)
+    }
+
+    /// When a node that runs wants to be woken.
+    pub fn wake_at(&self, id: NodeId) -> Option<Time> {
+        self.nodes[&id].turn.as_ref().map(Turn::wake_at)
     }
 
     pub fn raft(&self, id: NodeId) -> &Raft {

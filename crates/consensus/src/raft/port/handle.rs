@@ -1,6 +1,7 @@
 //! What the application holds: a typed way to a Raft scope, made before the node runs.
 
 use super::ask::{Ask, RaftStatus, Read};
+use super::guarded;
 use super::sessions::{Envelope, SessionId};
 use quorate_core::{AnyAsk, Decider, Door, NoDecider, Reason, ScopeId, StateMachine, Ticket, promise};
 use std::collections::BTreeSet;
@@ -60,7 +61,10 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| {
             let reader = Box::new(move |state: Result<&S, Reason>| match state {
-                Ok(state) => promise.done(f(state)),
+                Ok(state) => match guarded(|| f(state)) {
+                    Ok(answer) => promise.done(answer),
+                    Err(why) => promise.reject(Reason::Refused(format!("the reader panicked: {why}"))),
+                },
                 Err(why) => promise.reject(why),
             });
             Ask::Read { policy, reader }
@@ -158,7 +162,7 @@ impl Session {
         command: S::Command,
     ) -> Ticket<S::Reply> {
         let acknowledged = self.open.first().map_or(self.next, |first| *first) - 1;
-        through.propose_in(self.id, sequence, acknowledged.min(sequence - 1), command)
+        through.propose_in(self.id, sequence, acknowledged.min(sequence.saturating_sub(1)), command)
     }
 
     /// The command of this number was answered and will not be proposed again.
