@@ -24,6 +24,7 @@ pub enum Ask<S: StateMachine, D: Decider<S>> {
     Hint(D::Hint),
     Status { promise: Promise<RaftStatus> },
     StepDown { promise: Promise<()> },
+    Leader { promise: Promise<NodeId> },
 }
 
 /// What a replica knows of itself.
