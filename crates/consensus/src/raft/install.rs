@@ -213,6 +213,11 @@ impl Raft {
         }
         self.counters.snapshots_installed += 1;
         let newest = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
+        if install.last.index <= self.commit && !self.log.has(install.last) && install.last.index > newest {
+            // The log came further meanwhile, and holds something else there: no correct leaders do that.
+            self.counters.nonsense += 1;
+            return;
+        }
         if install.last.index > newest {
             self.put_in_place(Snapshot { last: install.last, data }, cx);
         }

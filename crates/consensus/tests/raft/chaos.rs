@@ -114,7 +114,7 @@ pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Res
         }
     }
     run.logs_match()?;
-    if seed % 8 == 0 {
+    if seed.is_multiple_of(8) {
         run.heals(&all)?;
     }
     for id in all {

@@ -15,6 +15,8 @@ pub struct Cluster {
     pub now: Time,
     /// Disks sync at once.
     pub sync: bool,
+    /// Disks that never do.
+    pub hung: Vec<NodeId>,
     pub config: RaftConfig,
     rng: Rng,
 }
@@ -103,6 +105,14 @@ impl Io<Raft> for Out<'_> {
     }
 }
 
+impl Node {
+    /// The same disk, and nobody runs on it.
+    pub fn asleep(&self) -> Node {
+        let (disk, founding) = (self.disk.clone(), self.founding.clone());
+        Node { turn: None, disk, events: Vec::new(), founding, boot: self.boot }
+    }
+}
+
 pub fn ids(n: u64) -> Vec<NodeId> {
     (1..=n).map(NodeId).collect()
 }
@@ -128,6 +138,7 @@ impl Cluster {
             wire: Vec::new(),
             now: Time(1),
             sync: true,
+            hung: Vec::new(),
             config,
             rng: Rng::from_seed(0),
         }
@@ -195,6 +206,9 @@ impl Cluster {
     }
 
     pub fn sync_node(&mut self, id: NodeId) {
+        if self.hung.contains(&id) {
+            return;
+        }
         let node = self.nodes.get_mut(&id).unwrap();
         let Some(turn) = &mut node.turn else { return };
         if let Some(mark) = turn.sync_due() {

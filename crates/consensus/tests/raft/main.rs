@@ -3,6 +3,7 @@
 
 mod chaos;
 mod cluster;
+mod elections;
 mod golden;
 mod hostile;
 mod hosts;
@@ -11,6 +12,8 @@ mod journal;
 mod leaderless;
 mod made;
 mod ports;
+mod reads;
+mod replication;
 mod requests;
 mod samples;
 mod smoke;
