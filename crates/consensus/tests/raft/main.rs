@@ -10,6 +10,7 @@ mod hostile;
 mod hosts;
 mod joining;
 mod journal;
+mod leaderless;
 mod made;
 mod ports;
 mod reads;
