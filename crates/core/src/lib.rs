@@ -3,9 +3,7 @@
 //! * [`Protocol`], [`Input`], [`Effect`], [`Cx`]: the seam that every protocol is written against.
 //! * [`Turn`]: the driver's rules as a value. [`Host`]: many scopes as one protocol.
 //! * [`Port`], [`Job`], [`Door`], [`Ticket`]: the application's side.
-//! * [`quorum`]: who may vote, and how much weight decides.
 //! * [`Link`]: the envelope and the handshake. [`Wire`]: bounded, versioned bytes.
-//! * [`Wire`]: bounded, versioned bytes.
 //! * [`quorum`]: who may vote, and how much weight decides. [`queue`]: a bounded priority queue with aging.
 //!
 //! What is deliberately absent: clocks, threads, sockets, files, global chance, and any iteration whose order

@@ -5,8 +5,7 @@
 use quorate_core::*;
 use quorate_journal::MemoryDisk;
 use quorate_node::{Lane, NodeConfig, Running, drive, prepare, start};
-use quorate_transport::{Inbox, Transport};
-use std::sync::{Arc, Mutex};
+use quorate_transport::{Inbox, Loopback};
 use std::time::{Duration, Instant};
 
 const SCOPE: ScopeId = ScopeId::new("cost", "cost", 0);
@@ -94,18 +93,6 @@ impl Port<Thrower> for Catcher {
     }
 }
 
-/// Into the inboxes of all nodes, by their number.
-struct Direct(NodeId, Arc<Mutex<Vec<Inbox>>>);
-
-impl Transport for Direct {
-    fn send(&mut self, to: NodeId, frame: &Frame) {
-        let inboxes = self.1.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(inbox) = inboxes.get(to.0 as usize) {
-            let _ = inbox.deliver(self.0, frame.to_bytes());
-        }
-    }
-}
-
 fn assembly(id: u64, throws: u64) -> (Assembly, Door) {
     let mut host = HostBuilder::new();
     host.scope(SCOPE, Thrower { balls: 0, throws }, Catcher(None));
@@ -115,14 +102,14 @@ fn assembly(id: u64, throws: u64) -> (Assembly, Door) {
 }
 
 fn throw(balls: u64, throws: u64) -> Result<f64, Box<dyn std::error::Error>> {
-    let inboxes: Vec<Inbox> = (0..3).map(|_| Inbox::default()).collect();
-    let all = Arc::new(Mutex::new(inboxes.clone()));
+    let network = Loopback::new();
     let mut nodes: Vec<(Lane, Running, Door)> = Vec::new();
-    for (id, inbox) in (0..).zip(inboxes) {
+    for id in 0..3 {
         let (assembly, door) = assembly(id, throws);
         let disk = MemoryDisk::new(JournalId(id.into()));
-        let (lane, node) =
-            prepare(assembly, Direct(NodeId(id), all.clone()), inbox, disk.open(), NodeConfig::memory())?;
+        let inbox = Inbox::default();
+        let transport = network.transport(NodeId(id), inbox.clone());
+        let (lane, node) = prepare(assembly, transport, inbox, disk.open(), NodeConfig::memory())?;
         nodes.push((lane, node, door));
     }
     for (from, (_, _, door)) in nodes.iter().enumerate() {
@@ -149,7 +136,9 @@ fn throw(balls: u64, throws: u64) -> Result<f64, Box<dyn std::error::Error>> {
 fn keep(config: NodeConfig, asks: u32) -> Result<f64, Box<dyn std::error::Error>> {
     let (assembly, door) = assembly(0, 0);
     let disk = MemoryDisk::new(JournalId(1));
-    let node = start(assembly, Direct(NodeId(0), Arc::default()), Inbox::default(), disk.open(), config)?;
+    let inbox = Inbox::default();
+    let transport = Loopback::new().transport(NodeId(0), inbox.clone());
+    let node = start(assembly, transport, inbox, disk.open(), config)?;
     let began = Instant::now();
     for _ in 0..asks {
         let (promise, ticket) = promise();
@@ -166,9 +155,9 @@ fn keep(config: NodeConfig, asks: u32) -> Result<f64, Box<dyn std::error::Error>
 fn keep_by_hand(asks: u32) -> Result<f64, Box<dyn std::error::Error>> {
     let (assembly, door) = assembly(0, 0);
     let disk = MemoryDisk::new(JournalId(1));
-    let transport = Direct(NodeId(0), Arc::default());
-    let (mut lane, _node) =
-        prepare(assembly, transport, Inbox::default(), disk.open(), NodeConfig::memory())?;
+    let inbox = Inbox::default();
+    let transport = Loopback::new().transport(NodeId(0), inbox.clone());
+    let (mut lane, _node) = prepare(assembly, transport, inbox, disk.open(), NodeConfig::memory())?;
     let began = Instant::now();
     for _ in 0..asks {
         let (promise, ticket) = promise();

@@ -187,3 +187,45 @@ fn run_all(
         bell.ring();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_core::JournalId;
+    use quorate_journal::MemoryDisk;
+    use std::num::NonZeroUsize;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_second_own_job_of_a_scope_waits_even_if_its_port_hands_it_out_too_early() {
+        let journal = MemoryDisk::new(JournalId(1)).open();
+        let (bell, threads) = (Bell::new(), Jobs::Threads(NonZeroUsize::MIN.saturating_add(1)));
+        let (mut crew, workers) = Crew::new(threads, 10, &journal, NodeId(1), &bell).expect("threads");
+        let (release, released) = channel::<()>();
+        let (ran, first) = channel();
+        let again = ran.clone();
+        crew.push(
+            ScopeId(1),
+            Job::own(move |_| {
+                released.recv_timeout(PATIENCE).expect("it is released");
+                ran.send(1).expect("somebody waits");
+            }),
+        );
+        crew.push(ScopeId(1), Job::own(move |_| again.send(2).expect("somebody waits")));
+        crew.push(ScopeId(2), Job::own(|_| ()));
+        assert_eq!((crew.out(), crew.waiting()), (2, 1), "the other scope's passes it");
+        release.send(()).expect("it waits");
+        assert_eq!(first.recv_timeout(PATIENCE), Ok(1));
+        while crew.next_ended().is_none() || crew.waiting() > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(first.recv_timeout(PATIENCE), Ok(2));
+        drop(crew);
+        for worker in workers {
+            worker.join(NodeId(1), std::time::Instant::now() + PATIENCE);
+        }
+    }
+}

@@ -157,7 +157,7 @@ impl Worker {
         Ok(Worker { role, thread })
     }
 
-    fn join(self, node: NodeId, deadline: Instant) {
+    pub(crate) fn join(self, node: NodeId, deadline: Instant) {
         // The library offers no join with a deadline. What is waited for here takes microseconds, or is a
         // job or a disk, for which a millisecond is nothing.
         let mut pause = Duration::from_micros(20);

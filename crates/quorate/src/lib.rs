@@ -47,6 +47,7 @@
 //! ```
 
 mod builder;
+pub mod work;
 
 pub use builder::{ConfigError, Node, NodeBuilder, NodeError, Problem};
 pub use quorate_consensus::raft;
@@ -58,6 +59,7 @@ pub use quorate_core::{
 pub use quorate_node::{Event, Events, Jobs, JournalMode, NodeConfig, NodeStatus, Running, Stopped};
 
 pub use quorate_core as core;
+pub use quorate_health as health;
 
 /// What must survive a crash: the traits, memory, redb, and conformance suites.
 pub mod journal {
@@ -69,6 +71,8 @@ pub mod journal {
 /// The network: the one trait to implement, the inbox, a loopback, TCP, and a conformance suite.
 pub mod transport {
     pub use quorate_transport::*;
+    #[cfg(feature = "tcp")]
+    pub use quorate_transport_tcp::*;
 }
 
 /// The simulator: the same nodes in a world that replays from one integer.

@@ -1,8 +1,8 @@
 //! Many runs: what they found, what they did, and what they never reached.
 //!
-//! Shrinking a failing run is not here yet. It would go between [`Campaign::run`] and its report: a plan is plain
-//! data, so a failing seed's plan can be cut down source by source and run again. Nor are Byzantine actors: a
-//! node that lies would be another kind of node in the world, with a link of its own.
+//! A failing seed's plan is cut down by [`crate::FaultPlan::shrink`]; its nodes and its workload are not yet.
+//! Byzantine actors are not here: a node that lies would be another kind of node in the world, with a link of its
+//! own.
 
 use crate::trace::join;
 use crate::{Coverage, FaultKind, Outcome, Stats, Violation};

@@ -40,6 +40,8 @@ fault_kinds! {
     Overflowed = "link overflowed",
     /// A frame waited behind a clog and came in a burst.
     Clogged = "frame clogged",
+    /// A frame was larger than the network carries.
+    Oversized = "frame too large",
     /// A frame was lost to a cut.
     Cut = "frame cut off",
     /// A filter of the user's took a frame away or delayed it.
@@ -82,6 +84,8 @@ fault_kinds! {
     Wiped = "restart without a disk",
     /// A node came back with a disk of an earlier day.
     OldDisk = "restart with an old disk",
+    /// A node ran twice at once.
+    Twinned = "two live incarnations",
     /// A node refused to start since its disk had decayed.
     Refused = "start refused",
     /// A node stood still.

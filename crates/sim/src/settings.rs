@@ -18,6 +18,11 @@ pub struct Settings {
     pub turn: TurnLimits,
     /// Bounds of every node's inbox, which fills while a node is slow or paused.
     pub inbox: InboxLimits,
+    /// The largest frame that the network carries, head included; larger ones are lost, as a transport does.
+    /// Default 1 MiB, as the transport trait's.
+    pub frame_bytes_max: usize,
+    /// Jobs that are out; from then on the lane is full. Default 1,024, as the driver's.
+    pub jobs_max: usize,
     /// What a node needs for one input. While it is busy, what comes in waits. Default zero: only faults make
     /// nodes slow.
     pub step_cost: Duration,
@@ -39,6 +44,8 @@ impl Default for Settings {
             },
             turn: TurnLimits::default(),
             inbox: InboxLimits::default(),
+            frame_bytes_max: 1 << 20,
+            jobs_max: 1024,
             step_cost: Duration::ZERO,
             patience: Duration::from_secs(60),
             replay: None,

@@ -1,6 +1,7 @@
 //! One run: a workload under faults (safety), then without (progress within a deadline), then its verdict.
 
 use crate::{Coverage, FaultPlan, Stats, Violation, World};
+use quorate_core::NodeId;
 use std::time::Duration;
 
 /// What an application does in a world, and what it expects of it.
@@ -11,6 +12,12 @@ pub trait Workload<A> {
     /// A bit of work: asks through handles, looks at tickets. Must not wait (no [`World::finish`] here: what a
     /// fault holds up would hold the workload up). The answer says how long until the next bit.
     fn step(&mut self, world: &mut World<A>) -> Duration;
+
+    /// Which nodes are to heal once faults end; all others are down from then on. `None`: all heal. A protocol
+    /// that claims to live with a quorum is asked for progress with no more than one.
+    fn core(&mut self, _world: &World<A>) -> Option<Vec<NodeId>> {
+        None
+    }
 
     /// Faults have ended.
     fn calmed(&mut self, _world: &mut World<A>) {}
@@ -85,7 +92,10 @@ impl Trial {
     }
 
     fn heal<A>(&self, world: &mut World<A>, workload: &mut impl Workload<A>) {
-        world.calm();
+        match workload.core(world) {
+            Some(core) => world.calm_core(&core),
+            None => world.calm(),
+        }
         workload.calmed(world);
         let end = world.now() + self.healing;
         while world.violation().is_none() && !workload.has_recovered(world) {

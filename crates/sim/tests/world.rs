@@ -331,11 +331,17 @@ fn what_happens_can_be_read() {
     let mut world = world(19, 2, Ack::OnDisk);
     let lines = Shared::default();
     world.trace_to(lines.clone());
+    world.describe(|_, body| {
+        let msg: toy::Msg = quorate_core::wire::decode(bytes::Bytes::copy_from_slice(body)).ok()?;
+        Some(format!("{msg:?}"))
+    });
     let ticket = world.app(1).enter(2, 5);
     world.finish(ticket).expect("nothing fails");
     world.crash(1);
     let text = String::from_utf8(lines.0.borrow().clone()).expect("it is text");
-    for part in ["n1 -> n2", "n2 synced", "n1 tells Acknowledged", "n1 goes down"] {
+    for part in
+        ["n1 -> n2: ", "Enter { id: ", "amount: 5", "n2 synced", "n1 tells Acknowledged", "n1 goes down"]
+    {
         assert!(text.contains(part), "{part} in\n{text}");
     }
 }
@@ -442,4 +448,22 @@ fn far_nodes_take_as_long_as_they_are_far() {
     let far = world.app(1).enter(3, 1);
     world.finish(far).expect("nothing fails");
     assert!(world.now() > MS(160));
+}
+
+#[test]
+fn a_copy_of_a_node_takes_some_of_its_frames() {
+    let mut world = world(26, 2, Ack::OnDisk);
+    let first = world.app(1).enter(2, 1);
+    world.finish(first).expect("nothing fails");
+    world.start_twin(2);
+    // The toy asks the copy again and again until one of the two has answered.
+    let tickets: Vec<_> = (0..40).map(|amount| world.app(1).enter(2, amount)).collect();
+    for ticket in tickets {
+        world.finish(ticket).expect("one of them answers");
+    }
+    let seen = ledger(&world, 2).entries.len();
+    assert!((2..40).contains(&seen), "{seen} of 41 reached the original");
+    world.end_twins();
+    let alone = world.app(1).enter(2, 1);
+    assert!(world.finish(alone).is_ok());
 }

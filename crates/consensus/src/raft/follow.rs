@@ -9,10 +9,6 @@ impl Raft {
         if !self.accept_leader(from, group, term, round, cx) {
             return;
         }
-        if self.is_restoring() {
-            // The log is about to be replaced; what is appended to the old one would be lost.
-            return;
-        }
         // Entries up to the commit index are the same everywhere, so nothing there needs to match anew, and a
         // stale append never takes back what is behind it.
         if prev.index > self.commit && !self.log.has(prev) {
@@ -21,20 +17,22 @@ impl Raft {
             let outcome = Outcome::Conflict { refused: prev.index, hint };
             return cx.send(from, Msg::AppendReply(AppendReply { term: self.term, round, outcome }));
         }
-        // A snapshot that is still on its way is needed no more: the log goes on without it.
-        self.install = None;
+        if batches.as_slice().iter().any(|b| b.term() > self.term || !b.last_id().is_plausible()) {
+            self.counters.nonsense += 1;
+            return;
+        }
+        // It is served from the log: a snapshot that was on its way, from a leader before this one perhaps, is
+        // not needed any more.
+        self.install.take_if(|install| install.restoring.is_none());
         let mut matched = prev.index;
         for batch in batches.as_slice() {
-            if batch.term() > self.term {
-                self.counters.nonsense += 1;
-                return;
-            }
             matched = batch.last();
             self.take(batch, cx);
         }
         let reply =
             Msg::AppendReply(AppendReply { term: self.term, round, outcome: Outcome::Matched(matched) });
         if self.ack_before_sync() {
+            // The planted bug: this does promise something.
             cx.send_now(from, reply);
         } else {
             cx.send(from, reply);
@@ -60,8 +58,8 @@ impl Raft {
         let stranger = !self.voters.is_empty() && self.voters.binary_search(&from).is_err();
         let second =
             term == self.term && (self.is_leader() || self.leader.is_some_and(|leader| leader != from));
-        if stranger || second || !self.is_plausible(term) {
-            // Two leaders of one term, or one without a vote: no correct replica does that.
+        if stranger || second || group == 0 || !self.is_plausible(term) {
+            // Two leaders of one term, one without a vote, or one of no group: no correct replica does that.
             self.counters.nonsense += 1;
             return false;
         }
@@ -70,6 +68,7 @@ impl Raft {
             cx.append(Record::Joined { group });
         }
         self.follow(term, Some(from), cx);
+        self.learn_founding(from, cx);
         self.heard_leader_at = Some(cx.now);
         self.wait_for_election(cx);
         true

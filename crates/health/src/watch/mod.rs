@@ -375,7 +375,9 @@ impl Protocol for Watch {
                 }
                 self.watcher.judge_due(cx.now, &self.config);
             }
-            Input::Link { peer, state: LinkState::Up(boot) } => self.watcher.on_link_up(peer, boot, cx.now),
+            Input::Link { peer, state: LinkState::Up(boot) } => {
+                self.watcher.on_link_up(peer, boot, cx.now, &self.config)
+            }
             Input::Link { state: LinkState::Down, .. } | Input::Durable(_) => {}
         }
         if !self.watcher.verdicts.is_empty() {

@@ -20,6 +20,8 @@ const JUDGED_MAX: usize = 2048;
 pub(super) struct Watcher {
     wards: BTreeMap<NodeId, Ward>,
     due: BTreeSet<(Time, NodeId)>,
+    /// Who is there, as the links said last.
+    boots: BTreeMap<NodeId, Boot>,
     /// Agents of all rosters.
     agents: usize,
     /// When this node came back from its last pause.
@@ -167,10 +169,17 @@ impl Watcher {
         want
     }
 
-    /// The link's handshake proved who is there now. Another journal counts its lives anew.
-    pub(super) fn on_link_up(&mut self, peer: NodeId, boot: Boot, now: Time) {
+    /// The link's handshake proved who is there now. Another journal counts its lives anew, and the link is
+    /// believed against a life that came from a message alone.
+    pub(super) fn on_link_up(&mut self, peer: NodeId, boot: Boot, now: Time, config: &WatchConfig) {
+        if self.boots.len() < config.nodes_max || self.boots.contains_key(&peer) {
+            self.boots.insert(peer, boot);
+        }
         let Some(ward) = self.wards.get_mut(&peer) else { return };
-        let other = ward.journal.is_some_and(|journal| journal != boot.journal);
+        let other = match ward.journal {
+            Some(journal) => journal != boot.journal,
+            None => boot.incarnation < ward.incarnation,
+        };
         ward.journal = Some(boot.journal);
         if other || boot.incarnation > ward.incarnation {
             // The handshake is a sign of life as well.
@@ -259,7 +268,8 @@ impl Watcher {
                 self.counters.no_room += 1;
                 return None;
             }
-            let ward = Ward::new(node, incarnation, now, config);
+            let mut ward = Ward::new(node, incarnation, now, config);
+            ward.journal = self.boots.get(&node).map(|boot| boot.journal);
             self.verdicts.push(ward.node_verdict());
             self.wards.insert(node, ward);
             self.set_timer(node, now + config.nodes.first());

@@ -332,17 +332,19 @@ impl Life {
         self.step(Input::Wake);
     }
 
-    /// Hands the journal what was appended, if it is free. True if there is more to do at once.
+    /// Runs the jobs that are run here and hands the journal what was appended, if it is free. True if there
+    /// is more to do at once.
     fn commit(&mut self) -> Result<bool, Stopped> {
         for _ in 0..SYNCS_A_TURN {
+            let more = self.hands.crew.has_inline_work() && self.take_ended();
             self.check()?;
             // Asked first: a mark that was asked for must be synced.
             if !self.hands.scribe.is_free() {
-                return Ok(self.hands.crew.has_inline_work());
+                return Ok(more);
             }
             let mark = self.turn.sync_due();
             match self.hands.scribe.commit(mark).map_err(Stopped::Journal)? {
-                Commit::Later => return Ok(self.hands.crew.has_inline_work()),
+                Commit::Later => return Ok(more),
                 Commit::Done(synced) => self.on_synced(synced),
             }
         }

@@ -7,14 +7,24 @@ use quorate_core::{Blobs, Boot, Corrupt, HostRecord, JournalId, Mark, Rng, Scope
 use quorate_journal::{BlobError, BlobId, Journal, JournalError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A journal in memory whose power can be cut. Clones share one disk.
-#[derive(Clone, Debug)]
-pub struct SimJournal(Arc<Mutex<Disk>>);
+/// A journal in memory whose power can be cut.
+#[derive(Debug)]
+pub struct SimJournal {
+    disk: Arc<Mutex<Disk>>,
+    /// A sync failed, or a write: nothing is taken any more.
+    poisoned: bool,
+}
 
 impl SimJournal {
     /// An empty one; the seed draws its name.
     pub fn new(seed: u64) -> SimJournal {
-        SimJournal(Arc::new(Mutex::new(Disk::new(&mut Rng::from_seed(seed)))))
+        let disk = Disk::new(&mut Rng::from_seed(seed));
+        SimJournal { disk: Arc::new(Mutex::new(disk)), poisoned: false }
+    }
+
+    /// Opens the same disk anew.
+    pub fn open(&self) -> SimJournal {
+        SimJournal { disk: self.disk.clone(), poisoned: false }
     }
 
     /// Cuts the power. Of what was not synced the first `kept` writes are there afterwards; how many were lost.
@@ -27,9 +37,32 @@ impl SimJournal {
         self.disk().rot();
     }
 
+    /// The disk takes no more, or does again.
+    pub fn fill(&self, full: bool) {
+        self.disk().fill(full);
+    }
+
+    /// The next sync fails, and from then on its journal takes nothing.
+    pub fn fail_sync(&self) {
+        self.disk().fail_sync();
+    }
+
     fn disk(&self) -> MutexGuard<'_, Disk> {
         // Nothing under the lock leaves half a change behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn healthy<T>(&self, f: impl FnOnce(&mut Disk) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        if self.poisoned { Err(JournalError::Poisoned) } else { f(&mut self.disk()) }
+    }
+
+    fn write(&mut self, f: impl FnOnce(&mut Disk)) -> Result<(), JournalError> {
+        let refused = self.healthy(|disk| {
+            f(disk);
+            Ok(disk.has_refused())
+        })?;
+        self.poisoned = refused;
+        if refused { Err(JournalError::Io("no space left".into())) } else { Ok(()) }
     }
 
     fn shelf<T>(&self, f: impl FnOnce(&mut Shelf) -> T) -> T {
@@ -43,57 +76,47 @@ impl Journal for SimJournal {
     }
 
     fn begin_life(&mut self) -> Result<Boot, JournalError> {
-        let mut disk = self.disk();
-        // Whoever opens a journal again without a power cut in between finds what was written.
-        let written = disk.unsynced();
-        disk.lose(written);
-        Ok(disk.begin_life())
+        self.healthy(|disk| {
+            // Whoever opens a journal again without a power cut in between finds what was written.
+            let written = disk.unsynced();
+            disk.lose(written);
+            Ok(disk.begin_life())
+        })
     }
 
     fn load(
         &mut self,
         each: &mut dyn FnMut(ScopeId, Bytes) -> Result<(), Corrupt>,
     ) -> Result<(), JournalError> {
-        let disk = self.disk();
-        if disk.is_rotten() {
-            return Err(Corrupt::new("a record is not what was written").into());
-        }
-        for record in disk.records() {
-            each(record.scope, record.bytes)?;
-        }
-        Ok(())
+        self.healthy(|disk| {
+            if disk.is_rotten() {
+                return Err(Corrupt::new("a record is not what was written").into());
+            }
+            disk.records().try_for_each(|record| Ok(each(record.scope, record.bytes)?))
+        })
     }
 
     fn append(&mut self, scope: ScopeId, record: Bytes) -> Result<(), JournalError> {
-        let mut disk = self.disk();
-        if disk.has_refused() {
-            return Err(JournalError::Poisoned);
-        }
-        disk.append(HostRecord { scope, bytes: record });
-        if disk.has_refused() { Err(JournalError::Io("no space left".into())) } else { Ok(()) }
+        self.write(|disk| {
+            disk.append(HostRecord { scope, bytes: record });
+        })
     }
 
     fn compact(&mut self, scope: ScopeId, upto: Mark, base: Vec<Bytes>) -> Result<(), JournalError> {
-        let mut disk = self.disk();
-        if disk.has_refused() {
-            return Err(JournalError::Poisoned);
-        }
-        disk.compact(scope, upto, base);
-        if disk.has_refused() { Err(JournalError::Io("no space left".into())) } else { Ok(()) }
+        self.write(|disk| disk.compact(scope, upto, base))
     }
 
     fn sync(&mut self) -> Result<(), JournalError> {
-        let mut disk = self.disk();
-        if disk.has_refused() {
-            return Err(JournalError::Poisoned);
-        }
-        disk.begin_sync();
-        disk.end_sync();
-        Ok(())
+        let synced = self.healthy(|disk| {
+            disk.begin_sync();
+            Ok(disk.ends_sync())
+        })?;
+        self.poisoned = !synced;
+        if synced { Ok(()) } else { Err(JournalError::Io("the sync failed".into())) }
     }
 
     fn blobs(&self) -> Box<dyn Blobs> {
-        Box::new(self.clone())
+        Box::new(self.open())
     }
 }
 

@@ -18,6 +18,9 @@ use log::Log;
 use quorate_core::{Boot, HostRecord, JournalId, Mark, Rng, ScopeId};
 use std::collections::{BTreeMap, VecDeque};
 
+/// What a record costs in memory beside its bytes, as the driver counts it.
+const RECORD_OVERHEAD: usize = 48;
+
 /// One node's disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
@@ -34,6 +37,7 @@ pub(crate) struct Disk {
     full: bool,
     /// A write was refused: the node must stop.
     refused: bool,
+    sync_fails: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +59,7 @@ impl Disk {
             rotten: false,
             full: false,
             refused: false,
+            sync_fails: false,
         }
     }
 
@@ -67,6 +72,7 @@ impl Disk {
         assert!(self.pending.is_empty(), "a life begins on a disk that still has something to lose");
         self.lives += 1;
         self.refused = false;
+        self.sync_fails = false;
         self.logs.values_mut().for_each(Log::renumber);
         Boot { incarnation: self.lives, journal: self.journal }
     }
@@ -80,17 +86,38 @@ impl Disk {
 
     /// Writes behind everything before; how many bytes wait because of it.
     pub(crate) fn append(&mut self, record: HostRecord) -> usize {
-        let bytes = record.bytes.len();
+        let bytes = record.bytes.len() + RECORD_OVERHEAD;
         self.write(Write::Append(record.scope, record.bytes));
         bytes
     }
 
+    /// Replaces what is up to and with `upto`. A mark that was never appended, or one below the last
+    /// compaction, is a bug of whoever asks.
     pub(crate) fn compact(&mut self, scope: ScopeId, upto: Mark, base: Vec<Bytes>) {
+        if self.full || self.refused {
+            // The append that it stands for may have been refused too.
+            self.refused = true;
+            return;
+        }
+        let (mut least, mut most) = self.logs.get(&scope).map_or((0, 0), Log::marks);
+        for write in &self.pending {
+            match write {
+                Write::Append(of, _) if *of == scope => most += 1,
+                Write::Compact(of, upto, _) if *of == scope => least = upto.0,
+                _ => {}
+            }
+        }
+        assert!(
+            (least..=most).contains(&upto.0),
+            "compaction of {scope} up to {} of {least}..={most}",
+            upto.0
+        );
         self.write(Write::Compact(scope, upto, base));
     }
 
     fn write(&mut self, write: Write) {
-        if self.full {
+        if self.full || self.refused {
+            // No hole: what comes behind a write that was refused is refused.
             self.refused = true;
         } else {
             self.pending.push_back(write);
@@ -116,6 +143,21 @@ impl Disk {
     pub(crate) fn end_sync(&mut self) {
         let covered = std::mem::take(&mut self.covered);
         self.settle(covered);
+    }
+
+    /// The next [`Disk::ends_sync`] does not.
+    fn fail_sync(&mut self) {
+        self.sync_fails = true;
+    }
+
+    /// As [`Disk::end_sync`], unless it is to fail.
+    fn ends_sync(&mut self) -> bool {
+        if self.sync_fails {
+            self.sync_fails = false;
+            return false;
+        }
+        self.end_sync();
+        true
     }
 
     /// The power goes. Of what was not synced the first `kept` writes happen to be on disk; how many were lost.
@@ -214,5 +256,19 @@ mod tests {
         disk.fill(false);
         disk.begin_life();
         assert!(!disk.has_refused());
+    }
+
+    #[test]
+    #[should_panic(expected = "up to 2 of 0..=1")]
+    fn compaction_beyond_the_end_is_a_bug() {
+        disk_with(&["a"]).compact(ScopeId(1), Mark(2), vec![Bytes::new()]);
+    }
+
+    #[test]
+    #[should_panic(expected = "up to 1 of 2..=3")]
+    fn compaction_below_an_earlier_one_is_a_bug() {
+        let mut disk = disk_with(&["a", "b", "c"]);
+        disk.compact(ScopeId(1), Mark(2), vec![Bytes::new()]);
+        disk.compact(ScopeId(1), Mark(1), vec![Bytes::new()]);
     }
 }

@@ -36,7 +36,7 @@ impl<A> World<A> {
                 self.crash(victim);
                 self.relieve_after(lasts, Relief::Start(victim));
             }
-            Fault::Wipe | Fault::OldDisk | Fault::Rot => self.amnesia(fault, victim, lasts),
+            Fault::Wipe | Fault::OldDisk | Fault::Rot | Fault::Twin => self.amnesia(fault, victim, lasts),
             Fault::NoSpace => {
                 self.fill_disk(victim, true);
                 self.relieve_after(lasts, Relief::Space(victim));
@@ -124,6 +124,10 @@ impl<A> World<A> {
             Fault::OldDisk => {
                 self.keep_disk(victim);
                 self.relieve_after(lasts, Relief::OldDisk(victim));
+            }
+            Fault::Twin => {
+                self.start_twin(victim);
+                self.relieve_after(lasts, Relief::EndTwins);
             }
             Fault::Wipe => {
                 self.crash(victim);

@@ -3,6 +3,7 @@
 mod blows;
 mod nemesis;
 mod plan;
+mod shrink;
 mod swarm;
 
 pub(crate) use nemesis::Nemesis;

@@ -33,6 +33,7 @@ pub(crate) enum Relief {
     Start(NodeId),
     Wipe(NodeId),
     OldDisk(NodeId),
+    EndTwins,
     Resume(NodeId),
     Quicken(NodeId),
     Clock(NodeId),
@@ -93,6 +94,7 @@ impl<A> World<A> {
     pub fn unleash(&mut self, plan: FaultPlan) {
         self.set_weather(plan.weather.clone());
         self.set_disks(plan.disks.clone());
+        self.set_jobs(plan.jobs);
         self.nemesis.number += 1;
         let number = self.nemesis.number;
         for (source, Source { every, .. }) in plan.sources.iter().enumerate() {
@@ -120,8 +122,10 @@ impl<A> World<A> {
         self.nemesis.number += 1;
         self.nemesis.reliefs.clear();
         self.heal();
+        self.end_twins();
         self.set_weather(self.stage.settings.weather.clone());
         self.set_disks(self.stage.settings.disks.clone());
+        self.set_jobs(self.stage.settings.jobs);
         let all: Vec<NodeId> = self.ids().collect();
         for id in all {
             self.fill_disk(id, false);
@@ -195,6 +199,7 @@ impl<A> World<A> {
             Relief::OldDisk(id) => {
                 self.old_disk(id);
             }
+            Relief::EndTwins => self.end_twins(),
             Relief::Resume(id) => self.resume(id),
             Relief::Quicken(id) => self.quicken(id),
             Relief::Clock(id) => self.repair_clock(id),

@@ -21,6 +21,8 @@ pub enum Fault {
     OldDisk,
     /// A node's disk decays while it is down; it refuses to start. Counts against the amnesia budget.
     Rot,
+    /// A copy of a node runs beside it, on a copy of its disk. Counts against the amnesia budget.
+    Twin,
     /// A node's disk is full for a while.
     NoSpace,
     /// A node stands still.
@@ -92,6 +94,8 @@ pub struct FaultPlan {
     pub weather: Weather,
     /// How the disks behave all the time.
     pub disks: DiskWeather,
+    /// How long jobs take: an `apply` that takes as long as an election is a fault of its own.
+    pub jobs: Delay,
     /// How long a node stays down that its own disk stopped.
     pub downtime: Delay,
     /// What strikes at random times.
@@ -109,6 +113,7 @@ impl FaultPlan {
         FaultPlan {
             weather: Weather::fair(),
             disks: DiskWeather::fair(),
+            jobs: crate::Settings::default().jobs,
             downtime: Delay::Constant(Duration::from_millis(100)),
             sources: Vec::new(),
             script: Vec::new(),

@@ -32,6 +32,7 @@ impl Swarm {
         let mut plan = FaultPlan {
             weather: self.weather(&mut rng),
             disks: self.disks(&mut rng),
+            jobs: self.jobs(&mut rng),
             downtime: Delay::Uniform(self.unit / 10, self.unit * 5),
             sources: Vec::new(),
             script: Vec::new(),
@@ -40,7 +41,7 @@ impl Swarm {
         for (fault, shortest, longest) in self.classes() {
             // Drawn for every class, so that leaving one out does not change what the others are.
             let (on, pace) = (rng.chance(0.35), 4 + rng.index(40) as u32);
-            let amnesia = matches!(fault, Fault::Wipe | Fault::OldDisk | Fault::Rot);
+            let amnesia = matches!(fault, Fault::Wipe | Fault::OldDisk | Fault::Rot | Fault::Twin);
             if on && !self.without.contains(&fault) && (!amnesia || self.amnesia_max > 0) {
                 plan.sources.push(Source { fault, every: self.unit * pace, lasts: (shortest, longest) });
             }
@@ -49,7 +50,7 @@ impl Swarm {
     }
 
     /// Each class with how long it lasts.
-    fn classes(&self) -> [(Fault, Duration, Duration); 25] {
+    fn classes(&self) -> [(Fault, Duration, Duration); 26] {
         let unit = self.unit;
         let (tenth, third, long) = (unit / 10, unit / 3, unit * 100);
         [
@@ -59,6 +60,7 @@ impl Swarm {
             (Fault::Wipe, tenth, unit * 5),
             (Fault::OldDisk, unit, unit * 20),
             (Fault::Rot, tenth, unit * 5),
+            (Fault::Twin, unit, unit * 20),
             (Fault::NoSpace, tenth, unit * 5),
             (Fault::Pause, tenth, long),
             (Fault::PauseLeader, tenth, unit * 10),
@@ -105,6 +107,14 @@ impl Swarm {
         }
     }
 
+    fn jobs(&self, rng: &mut Rng) -> Delay {
+        match rng.index(3) {
+            0 => Delay::Constant(self.unit / 1000),
+            1 => Delay::Uniform(self.unit / 1000, self.unit / 2),
+            _ => Delay::HeavyTail { floor: self.unit / 1000, scale: self.unit / 20, max: self.unit * 5 },
+        }
+    }
+
     fn disks(&self, rng: &mut Rng) -> DiskWeather {
         let sync = match rng.index(3) {
             0 => Delay::Constant(self.unit / 200),
@@ -147,7 +157,10 @@ mod tests {
         swarm.without = vec![Fault::Storm];
         for seed in 0..100 {
             for source in swarm.draw(seed).sources {
-                assert!(!matches!(source.fault, Fault::Wipe | Fault::OldDisk | Fault::Rot | Fault::Storm));
+                assert!(!matches!(
+                    source.fault,
+                    Fault::Wipe | Fault::OldDisk | Fault::Rot | Fault::Twin | Fault::Storm
+                ));
             }
         }
     }

@@ -181,7 +181,7 @@ impl<A> World<A> {
 
     /// How long jobs take from now on.
     pub fn set_jobs(&mut self, jobs: Delay) {
-        self.stage.settings.jobs = jobs;
+        self.stage.work = jobs;
     }
 
     /// How long frames travel between these two, both ways, whatever the weather says.
@@ -211,6 +211,9 @@ impl<A> World<A> {
 
     /// A node went down by itself, through its disk.
     pub(super) fn fell(&mut self, place: u32) {
+        if self.is_twin(place) {
+            return; // Nobody looks after a copy.
+        }
         let node = &self.nodes[place as usize];
         self.stage.lines.line(self.stage.now, format_args!("{} goes down by its disk", node.id));
         let event = Event::Restart { node: place, life: node.lives };

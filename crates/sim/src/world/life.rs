@@ -1,5 +1,6 @@
 //! One life of a node: from its start to its crash. Everything in it is forgotten then.
 
+use crate::Settings;
 use crate::disk::Disk;
 use crate::queue::Table;
 use quorate_core::{
@@ -14,6 +15,8 @@ pub(crate) struct Life {
     pub(crate) link: Link,
     pub(crate) door: Door,
     pub(crate) rng: Rng,
+    /// For the link's tokens, so that what the network does shifts nothing in protocols.
+    pub(crate) link_rng: Rng,
     /// The earliest wake that is planned, in the world's time.
     pub(crate) wake_planned: u64,
     /// The mark of the sync under way.
@@ -25,6 +28,15 @@ pub(crate) struct Life {
     pub(crate) asks: VecDeque<(ScopeId, AnyAsk)>,
     /// What ended while the node was busy.
     pub(crate) ended: VecDeque<Ended>,
+}
+
+impl Life {
+    /// Whether the lane has reached a bound; then asks stay at the door and frames of data are dropped.
+    pub(crate) fn is_full(&self, settings: &Settings) -> bool {
+        self.turn.is_full()
+            || self.turn.protocol().held() >= settings.turn.held_max
+            || self.jobs.len() >= settings.jobs_max
+    }
 }
 
 /// A job that is out.

@@ -119,6 +119,12 @@ impl<A> World<A> {
         self.stage.lines = Lines::to(writer);
     }
 
+    /// Has messages in the trace written as this makes of them: usually their `Debug`, decoded by scope. Without
+    /// it, or where it answers `None`, only their length is.
+    pub fn describe(&mut self, describe: impl Fn(ScopeId, &[u8]) -> Option<String> + 'static) {
+        self.stage.describe = Some(Box::new(describe));
+    }
+
     pub(crate) fn expect_place(&self, id: NodeId) -> usize {
         let place = self.stage.place(id);
         assert!(place.is_some(), "there is no {id} in this world");

@@ -10,6 +10,8 @@ mod look;
 mod node;
 mod run;
 mod stage;
+mod take;
+mod twin;
 
 pub(crate) use cuts::Direction;
 pub use look::Told;
@@ -134,7 +136,7 @@ impl<A> World<A> {
             // The disk holds what was written, so what was written is not understood: a bug, not a fault.
             self.violate(Some(id), "a node understands its own journal", corrupt.to_string());
         }
-        self.touched(Touch { node: id, how: Touched::Started });
+        self.touched_at(place, Touched::Started);
     }
 
     /// Has this invariant checked after every event that touches a node.
@@ -183,6 +185,14 @@ impl<A> World<A> {
             why: why.into(),
             replay: self.stage.settings.replay.clone(),
         });
+    }
+
+    /// After an event at a place. Of second incarnations only what they tell is heard.
+    fn touched_at(&mut self, place: u32, how: Touched) {
+        if !self.is_twin(place) {
+            return self.touched(Touch { node: self.nodes[place as usize].id, how });
+        }
+        self.tell_watchers();
     }
 
     /// After an event: tells watchers, asks invariants.

@@ -1,24 +1,21 @@
-//! A simulated node: what a driver does on a real one, with every thread, file and clock replaced by events.
+//! A simulated node: what a driver does on a real one, with every thread, file and clock replaced by events. How it
+//! takes what comes in is in `take.rs`.
 
-use super::life::{Ended, Life, NodeIo, Work};
+use super::life::{Life, NodeIo, Work};
 use super::stage::Stage;
 use crate::FaultKind;
 use crate::clock::Clock;
 use crate::delay::nanos;
 use crate::disk::Disk;
 use crate::queue::{Event, Table};
-use bytes::Bytes;
 use quorate_core::{
-    Assembly, Class, Corrupt, Door, Host, HostCmd, Identity, Input, JobKind, Link, LinkLimits, LinkState,
-    Mark, NodeId, Received, Rng, ScopeId, Turn,
+    Assembly, Corrupt, Door, Host, Identity, Input, JobKind, Link, LinkLimits, Mark, NodeId, Rng, ScopeId,
+    Turn,
 };
 use quorate_transport::Inbox;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Frames that a busy node takes in one turn.
-const FRAMES_PER_TURN: usize = 64;
 
 /// Whether a node runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +43,8 @@ pub(crate) struct Node {
     pub(crate) paused: bool,
     /// What one input costs, in nanoseconds.
     pub(crate) cost: u64,
-    busy_until: u64,
-    turn_planned: bool,
+    pub(super) busy_until: u64,
+    pub(super) turn_planned: bool,
     /// Rung by the door of this node, and the one that all nodes share.
     pub(crate) bell: Arc<AtomicBool>,
     any_bell: Arc<AtomicBool>,
@@ -104,6 +101,7 @@ impl Node {
             link: Link::new(Identity { cluster, node: self.id, boot, scopes }, LinkLimits::default()),
             door,
             rng: stage.births.fork(),
+            link_rng: stage.births.fork(),
             wake_planned: u64::MAX,
             syncing: None,
             jobs: Table::default(),
@@ -131,7 +129,7 @@ impl Node {
         }
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         self.bell.store(true, Ordering::Relaxed);
         self.any_bell.store(true, Ordering::Relaxed);
     }
@@ -157,7 +155,7 @@ impl Node {
         life.door.close();
     }
 
-    fn is_busy(&self, stage: &Stage) -> bool {
+    pub(super) fn is_busy(&self, stage: &Stage) -> bool {
         self.paused || self.busy_until > stage.now || !self.inbox_is_empty()
     }
 
@@ -179,179 +177,6 @@ impl Node {
         self.paused = false;
         self.turn_planned = false;
         self.plan_turn(stage);
-    }
-
-    pub(crate) fn on_frame(&mut self, from: NodeId, bytes: Bytes, stage: &mut Stage) -> bool {
-        if self.life.is_none() {
-            stage.seen.hit(FaultKind::Undeliverable);
-            return false;
-        }
-        if self.is_busy(stage) {
-            if self.inbox.deliver(from, bytes).is_err() {
-                stage.seen.hit(FaultKind::InboxFull);
-            }
-            self.plan_turn(stage);
-            return false;
-        }
-        self.take_frame(from, bytes, stage);
-        self.settle(false, stage);
-        true
-    }
-
-    pub(crate) fn on_wake(&mut self, stage: &mut Stage) -> bool {
-        let Some(life) = &mut self.life else { return false };
-        if life.wake_planned != stage.now {
-            return false;
-        }
-        life.wake_planned = u64::MAX;
-        if self.is_busy(stage) {
-            self.plan_turn(stage);
-            return false;
-        }
-        let acted = self.wake_if_due(stage);
-        self.settle(false, stage);
-        acted
-    }
-
-    pub(crate) fn on_synced(&mut self, life_number: u32, stage: &mut Stage) -> bool {
-        let Some(life) = self.life.as_mut().filter(|_| self.lives == life_number) else { return false };
-        let Some(mark) = life.syncing.take() else { return false };
-        if stage.rng.chance(stage.disks.sync_fails) {
-            stage.seen.hit(FaultKind::SyncFailed);
-            self.crash(Kept::Chance, stage);
-            return true;
-        }
-        if stage.rng.chance(stage.disks.crash_on_sync) {
-            stage.seen.hit(FaultKind::CrashedOnSync);
-            if stage.rng.chance(0.5) {
-                self.disk.end_sync();
-            }
-            self.crash(Kept::Chance, stage);
-            return true;
-        }
-        self.disk.end_sync();
-        stage.stats.syncs += 1;
-        self.on_ended(Ended::Sync(mark), stage)
-    }
-
-    pub(crate) fn on_job(&mut self, life_number: u32, slot: u32, stage: &mut Stage) -> bool {
-        let Some(life) = self.life.as_mut().filter(|_| self.lives == life_number) else { return false };
-        let Some((scope, work)) = life.jobs.take(slot) else { return false };
-        stage.stats.jobs += 1;
-        let answer = match work {
-            Work::Early(answer) => answer,
-            Work::Late(job) => job.run(self.disk.shelf()),
-        };
-        if answer.is_err() {
-            stage.seen.hit(FaultKind::JobPanicked);
-        }
-        self.on_ended(Ended::Job(scope, answer), stage)
-    }
-
-    fn on_ended(&mut self, ended: Ended, stage: &mut Stage) -> bool {
-        if self.is_busy(stage) {
-            if let Some(life) = &mut self.life {
-                life.ended.push_back(ended);
-            }
-            self.plan_turn(stage);
-            return false;
-        }
-        self.take_ended(ended, stage);
-        self.settle(false, stage);
-        true
-    }
-
-    /// Takes everything that waits.
-    pub(crate) fn on_turn(&mut self, stage: &mut Stage) -> bool {
-        self.turn_planned = false;
-        if self.paused || self.life.is_none() {
-            return false;
-        }
-        if self.busy_until > stage.now {
-            self.plan_turn(stage);
-            return false;
-        }
-        let mut acted = false;
-        while let Some(ended) = self.life.as_mut().and_then(|life| life.ended.pop_front()) {
-            self.take_ended(ended, stage);
-            acted = true;
-        }
-        acted |= self.take_asks(stage);
-        let mut frames = Vec::new();
-        self.inbox.take(FRAMES_PER_TURN, &mut frames);
-        for (from, bytes) in frames {
-            self.take_frame(from, bytes, stage);
-            acted = true;
-        }
-        acted |= self.wake_if_due(stage);
-        self.settle(true, stage);
-        if !self.inbox.is_empty() {
-            self.plan_turn(stage);
-        }
-        acted
-    }
-
-    fn take_asks(&mut self, stage: &mut Stage) -> bool {
-        let mut acted = false;
-        while let Some(life) = &mut self.life {
-            // A full lane leaves asks at the door, which answers Busy once it is full too.
-            if life.turn.is_full() {
-                break;
-            }
-            if life.asks.is_empty() {
-                life.door.take(&mut life.asks);
-            }
-            let Some((scope, ask)) = life.asks.pop_front() else { break };
-            stage.stats.asks += 1;
-            self.act(Input::Command(HostCmd::Ask { scope, ask }), stage);
-            acted = true;
-        }
-        acted
-    }
-
-    fn take_frame(&mut self, from: NodeId, bytes: Bytes, stage: &mut Stage) {
-        let Some(life) = &mut self.life else { return };
-        stage.stats.frames_arrived += 1;
-        let now = self.clock.time(stage.now);
-        let received = life.link.receive(from, bytes, now, &mut life.rng, &mut stage.frames);
-        stage.dispatch((self.place, self.id), None);
-        match received {
-            Received::Nothing => {}
-            Received::Up { peer, boot } => {
-                self.act(Input::Link { peer, state: LinkState::Up(boot) }, stage);
-            }
-            Received::Message { class: Class::Data, .. } if life.turn.is_full() => {
-                stage.seen.hit(FaultKind::LaneFull);
-            }
-            Received::Message { from, scope, class, body } => {
-                stage.stats.messages += 1;
-                let msg = quorate_core::HostMsg { scope, class, body };
-                self.act(Input::Message { from, msg }, stage);
-            }
-        }
-    }
-
-    fn take_ended(&mut self, ended: Ended, stage: &mut Stage) {
-        match ended {
-            Ended::Sync(mark) => {
-                self.act(Input::Durable(mark), stage);
-                // The lane may have been full until now.
-                if self.life.as_ref().is_some_and(|life| !life.asks.is_empty() || !life.door.is_empty()) {
-                    self.ring();
-                }
-            }
-            Ended::Job(scope, answer) => self.act(Input::Command(HostCmd::Done { scope, answer }), stage),
-        }
-    }
-
-    fn wake_if_due(&mut self, stage: &mut Stage) -> bool {
-        let Some(life) = &self.life else { return false };
-        if life.turn.wake_at() > self.clock.time(stage.now) {
-            return false;
-        }
-        stage.stats.wakes += 1;
-        self.act(Input::Wake, stage);
-        true
     }
 
     /// One step, and everything that it wanted done.
@@ -401,7 +226,7 @@ impl Node {
         let Some(life) = &mut self.life else { return };
         let mut jobs = std::mem::take(&mut stage.jobs);
         for (scope, job) in jobs.drain(..) {
-            let takes = stage.settings.jobs.draw(&mut stage.rng);
+            let takes = stage.work.draw(&mut stage.rng);
             let mut begins = stage.now;
             if job.kind() == JobKind::Own {
                 let busy = life.own_busy_until.entry(scope).or_default();
@@ -419,7 +244,7 @@ impl Node {
     }
 
     /// After inputs: plans the next wake, and asks for a sync once nothing more waits at this instant.
-    fn settle(&mut self, everything_taken: bool, stage: &mut Stage) {
+    pub(super) fn settle(&mut self, everything_taken: bool, stage: &mut Stage) {
         let Some(life) = &mut self.life else { return };
         if let Some(at) = self.clock.when(life.turn.wake_at(), stage.now)
             && at < life.wake_planned

@@ -2,9 +2,9 @@
 
 use super::World;
 use crate::delay::nanos;
-use crate::invariant::{Touch, Touched};
+use crate::invariant::Touched;
 use crate::queue::Event;
-use quorate_core::{Failure, NodeId, Reason, Ticket};
+use quorate_core::{Failure, Reason, Ticket};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -108,10 +108,6 @@ impl<A> World<A> {
                 stage.hash.bytes(&flight.bytes);
                 let from = self.nodes[flight.from as usize].id;
                 let node = &mut self.nodes[flight.to as usize];
-                if stage.lines.are_wanted() {
-                    let bytes = flight.bytes.len();
-                    stage.lines.line(stage.now, format_args!("{from} -> {} {bytes} bytes", node.id));
-                }
                 let stepped = node.on_frame(from, flight.bytes, stage);
                 self.stepped(stepped, flight.to);
             }
@@ -163,13 +159,11 @@ impl<A> World<A> {
         if !stepped {
             return;
         }
-        let node = &self.nodes[place as usize];
-        let id: NodeId = node.id;
         // A disk may have ended the life within the step.
-        let how = if node.life.is_some() { Touched::Stepped } else { Touched::Stopped };
-        if how == Touched::Stopped {
+        let alive = self.nodes[place as usize].life.is_some();
+        if !alive {
             self.fell(place);
         }
-        self.touched(Touch { node: id, how });
+        self.touched_at(place, if alive { Touched::Stepped } else { Touched::Stopped });
     }
 }

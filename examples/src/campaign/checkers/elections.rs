@@ -27,10 +27,7 @@ impl<A> Invariant<A> for ElectionSafety {
         let Some(raft) = replica(world, touch, self.scope).filter(|raft| raft.is_leader()) else {
             return Ok(());
         };
-        let known = self.leaders.entry(raft.term()).or_insert_with(|| {
-            world.sometimes("a leader is elected");
-            touch.node
-        });
+        let known = self.leaders.entry(raft.term()).or_insert(touch.node);
         match *known == touch.node {
             true => Ok(()),
             false => Err(format!("{known} and {} both lead term {}", touch.node, raft.term())),

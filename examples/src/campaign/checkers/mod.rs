@@ -1,15 +1,19 @@
 //! What must hold of every Raft scope after every simulated event. Each checker is a file, knows nothing of
 //! the workload, and remembers what it needs, so that a step costs little.
 
+mod audit;
 mod committed;
 mod elections;
 mod matching;
 mod monotone;
+mod paths;
 
+pub use audit::WorkAudit;
 pub use committed::CommittedOnce;
 pub use elections::ElectionSafety;
 pub use matching::LogMatching;
 pub use monotone::Monotone;
+pub use paths::Paths;
 
 use quorate::raft::{Batch, Index, Log, Raft, Term};
 use quorate::sim::{Touch, World};
@@ -21,6 +25,7 @@ pub fn watch_raft<A: 'static>(world: &mut World<A>, scope: ScopeId) {
     world.invariant(Box::new(LogMatching::new(scope)));
     world.invariant(Box::new(CommittedOnce::new(scope)));
     world.invariant(Box::new(Monotone::new(scope)));
+    world.invariant(Box::new(Paths::new(scope)));
 }
 
 /// The replica that was touched, if it runs.

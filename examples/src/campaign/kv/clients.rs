@@ -4,47 +4,18 @@
 use super::registers::{Change, Operation, Registers};
 use quorate::raft::{RaftHandle, Read, Session, SessionId};
 use quorate::sim::World;
+use quorate::sim::linearizability::{History, OpId, RegisterAnswer, RegisterOp};
 use quorate::{Failure, NodeId, Reason, Rng, Ticket};
 use std::time::Duration;
 
-/// What was asked of a register, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// Read it.
-    Read,
-    /// Change it.
-    Change(Change),
-}
-
-/// What was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
-    /// A read's value.
-    Value(u64),
-    /// Whether a change took place.
-    Done(bool),
-}
-
-/// One line of the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Who asked.
-    pub client: usize,
-    /// Of which register.
-    pub key: u8,
-    /// What.
-    pub asked: Asked,
-    /// When.
-    pub from: Duration,
-    /// The answer and when it came; `None` if it never did.
-    pub answer: Option<(Answered, Duration)>,
-}
+/// Everything that was asked and answered.
+pub type Asked = History<(u8, RegisterOp<u64>), RegisterAnswer<u64>>;
 
 enum Waiting {
     Nothing,
     Session(Ticket<SessionId>),
-    Change { sequence: u64, op: Operation, ticket: Option<Ticket<bool>>, line: usize, tries: u32 },
-    Read { key: u8, ticket: Option<Ticket<u64>>, line: usize, tries: u32 },
+    Change { sequence: u64, op: Operation, ticket: Option<Ticket<bool>>, asked: OpId, tries: u32 },
+    Read { key: u8, ticket: Option<Ticket<Option<u64>>>, asked: OpId, tries: u32 },
 }
 
 /// One client.
@@ -55,6 +26,9 @@ pub struct Client {
     /// Whom it asks next.
     via: NodeId,
     numbers: u64,
+    /// What it read last: a compare with it has a chance.
+    seen: Option<(u8, Option<u64>)>,
+    answered: usize,
 }
 
 /// Tries of one question before it is left unanswered.
@@ -63,7 +37,12 @@ const TRIES_MAX: u32 = 40;
 impl Client {
     /// A client that has not asked anything.
     pub fn new(id: usize, via: NodeId) -> Client {
-        Client { id, session: None, waiting: Waiting::Nothing, via, numbers: 0 }
+        Client { id, session: None, waiting: Waiting::Nothing, via, numbers: 0, seen: None, answered: 0 }
+    }
+
+    /// Answers it has had.
+    pub fn answered(&self) -> usize {
+        self.answered
     }
 
     /// Whether it waits for an answer.
@@ -78,7 +57,7 @@ impl Client {
         nodes: &[NodeId],
         handle: impl Fn(&A) -> &RaftHandle<Registers>,
         rng: &mut Rng,
-        history: &mut Vec<Line>,
+        history: &mut Asked,
         more: bool,
     ) {
         let via = handle(world.app(self.via)).clone();
@@ -89,7 +68,8 @@ impl Client {
                 Some(session) => {
                     self.numbers += 1;
                     let number = (self.id as u64) << 32 | self.numbers;
-                    ask(session, number, &via, rng, self.id, world.now(), history)
+                    let asked = draw(number, self.seen, rng);
+                    ask(session, asked, &via, self.id, world.now(), history)
                 }
             },
             Waiting::Session(ticket) => match ticket.try_take() {
@@ -103,14 +83,19 @@ impl Client {
                     Waiting::Nothing
                 }
             },
-            Waiting::Change { sequence, op, ticket: None, line, tries } => {
+            Waiting::Change { sequence, op, ticket: None, asked, tries } => {
                 let ticket = self.session.as_ref().map(|session| session.propose(&via, sequence, op));
-                Waiting::Change { sequence, op, ticket, line, tries }
+                Waiting::Change { sequence, op, ticket, asked, tries }
             }
-            Waiting::Change { sequence, op, ticket: Some(ticket), line, tries } => match ticket.try_take() {
-                Err(ticket) => Waiting::Change { sequence, op, ticket: Some(ticket), line, tries },
+            Waiting::Change { sequence, op, ticket: Some(ticket), asked, tries } => match ticket.try_take() {
+                Err(ticket) => Waiting::Change { sequence, op, ticket: Some(ticket), asked, tries },
                 Ok(Ok(done)) => {
-                    history[line].answer = Some((Answered::Done(done), world.now()));
+                    let answer = match op.change {
+                        Change::Write(_) => RegisterAnswer::Done,
+                        Change::Cas(..) => RegisterAnswer::Swapped(done),
+                    };
+                    history.returned(asked, answer, world.now());
+                    self.answered += 1;
                     if let Some(session) = &mut self.session {
                         session.end(sequence);
                     }
@@ -130,30 +115,32 @@ impl Client {
                     if matches!(why, Failure::Unknown(_)) {
                         world.sometimes("an operation is repeated under its number");
                     }
-                    Waiting::Change { sequence, op, ticket: None, line, tries: tries + 1 }
+                    Waiting::Change { sequence, op, ticket: None, asked, tries: tries + 1 }
                 }
             },
-            Waiting::Read { key, ticket: None, line, tries } => {
+            Waiting::Read { key, ticket: None, asked, tries } => {
                 let ticket = Some(via.read(Read::Linearizable, move |state: &Registers| state.get(key)));
-                Waiting::Read { key, ticket, line, tries }
+                Waiting::Read { key, ticket, asked, tries }
             }
-            Waiting::Read { key, ticket: Some(ticket), line, tries } => match ticket.try_take() {
-                Err(ticket) => Waiting::Read { key, ticket: Some(ticket), line, tries },
+            Waiting::Read { key, ticket: Some(ticket), asked, tries } => match ticket.try_take() {
+                Err(ticket) => Waiting::Read { key, ticket: Some(ticket), asked, tries },
                 Ok(Ok(value)) => {
                     world.sometimes("a linearizable read is answered");
-                    history[line].answer = Some((Answered::Value(value), world.now()));
+                    history.returned(asked, RegisterAnswer::Value(value), world.now());
+                    self.seen = Some((key, value));
+                    self.answered += 1;
                     Waiting::Nothing
                 }
                 Ok(Err(_)) if tries >= TRIES_MAX => Waiting::Nothing,
                 Ok(Err(why)) => {
                     self.elsewhere(&why, nodes, rng);
-                    Waiting::Read { key, ticket: None, line, tries: tries + 1 }
+                    Waiting::Read { key, ticket: None, asked, tries: tries + 1 }
                 }
             },
         };
     }
 
-    /// Gives up on what it waits for: the node it asked is gone, and with it the ticket's other half.
+    /// Whom to ask next: who leads, if that was said, or somebody.
     fn elsewhere(&mut self, why: &Failure, nodes: &[NodeId], rng: &mut Rng) {
         let (Failure::Rejected(reason) | Failure::Unknown(reason)) = why;
         self.via = match reason {
@@ -163,40 +150,47 @@ impl Client {
     }
 }
 
+/// A question.
+enum Question {
+    Read(u8),
+    Change(Operation),
+}
+
+fn draw(number: u64, seen: Option<(u8, Option<u64>)>, rng: &mut Rng) -> Question {
+    let key = rng.index(2) as u8;
+    let value = 1 + rng.within(0..1000);
+    match (rng.index(5), seen) {
+        (0 | 1, _) => Question::Read(key),
+        (4, Some((key, from))) => {
+            Question::Change(Operation { number, key, change: Change::Cas(from, value) })
+        }
+        _ => Question::Change(Operation { number, key, change: Change::Write(value) }),
+    }
+}
+
 fn ask(
     session: &mut Session,
-    number: u64,
+    question: Question,
     via: &RaftHandle<Registers>,
-    rng: &mut Rng,
     client: usize,
     now: Duration,
-    history: &mut Vec<Line>,
+    history: &mut Asked,
 ) -> Waiting {
-    let key = rng.index(2) as u8;
-    let line = history.len();
-    let (asked, waiting) = match rng.index(5) {
-        0 | 1 => {
-            let ticket = via.read(Read::Linearizable, move |state: &Registers| state.get(key));
-            (Asked::Read, Waiting::Read { key, ticket: Some(ticket), line, tries: 0 })
+    match question {
+        Question::Read(key) => {
+            let asked = history.invoke(client as u64, (key, RegisterOp::Read), now);
+            let ticket = Some(via.read(Read::Linearizable, move |state: &Registers| state.get(key)));
+            Waiting::Read { key, ticket, asked, tries: 0 }
         }
-        kind => {
-            // Values are few, so that a compare sometimes holds, and tell who wrote them only together with
-            // the history: reads of a stale value show.
-            let value = 1 + rng.within(0..1000);
-            let expected = history.iter().rev().find_map(|line| match line.answer {
-                Some((Answered::Value(value), _)) if line.key == key => Some(value),
-                _ => None,
-            });
-            let change = match (kind, expected) {
-                (4, Some(expected)) => Change::Cas(expected, value),
-                _ => Change::Write(value),
+        Question::Change(op) => {
+            let input = match op.change {
+                Change::Write(value) => RegisterOp::Write(value),
+                Change::Cas(from, to) => RegisterOp::Cas { from, to },
             };
-            let op = Operation { number, key, change };
+            let asked = history.invoke(client as u64, (op.key, input), now);
             let sequence = session.begin();
             let ticket = Some(session.propose(via, sequence, op));
-            (Asked::Change(change), Waiting::Change { sequence, op, ticket, line, tries: 0 })
+            Waiting::Change { sequence, op, ticket, asked, tries: 0 }
         }
-    };
-    history.push(Line { client, key, asked, from: now, answer: None });
-    waiting
+    }
 }

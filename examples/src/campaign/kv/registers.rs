@@ -31,13 +31,13 @@ pub enum Change {
     /// Sets the register.
     Write(u64),
     /// Sets the register if it holds the first value.
-    Cas(u64, u64),
+    Cas(Option<u64>, u64),
 }
 
 impl Registers {
-    /// A register's value; 0 before the first write.
-    pub fn get(&self, key: u8) -> u64 {
-        self.values.get(&key).copied().unwrap_or(0)
+    /// A register's value, if it was ever written.
+    pub fn get(&self, key: u8) -> Option<u64> {
+        self.values.get(&key).copied()
     }
 
     /// An operation that was applied more than once.

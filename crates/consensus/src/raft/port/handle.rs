@@ -74,7 +74,7 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
 
     /// Tells the decider of this replica something that is not in the log. Lossy: refused when too much waits.
     pub fn hint(&self, hint: D::Hint) -> Result<(), Reason> {
-        let ask: AnyAsk = Box::new(Ask::<S, D>::Hint(hint));
+        let ask: AnyAsk = Box::new(Ask::<S, D>::Hints(vec![hint]));
         self.door.enter()?.put(self.scope, ask);
         Ok(())
     }

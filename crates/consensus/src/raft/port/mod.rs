@@ -90,6 +90,16 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         self.machine.as_ref().map(|machine| (&machine.state, machine.applied))
     }
 
+    /// What a wire from another scope asks to tell the decider something that is not in the log.
+    pub fn hints(hints: Vec<D::Hint>) -> <Self as Port<Raft>>::Ask {
+        Ask::Hints(hints)
+    }
+
+    /// The decider, to look at.
+    pub fn decider(&self) -> &D {
+        &self.decider
+    }
+
     fn request(&mut self) -> u64 {
         let request = self.next_request;
         self.next_request += 1;
@@ -313,7 +323,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 Ask::Read { reader, .. } => reader(Err(why)),
                 Ask::StepDown { promise } => promise.reject(why),
                 Ask::Status { promise } => promise.done(self.status(cx.protocol)),
-                Ask::Hint(_) => {}
+                Ask::Hints(_) => {}
             };
         }
         match ask {
@@ -322,8 +332,10 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             }
             Ask::Open { promise } => self.propose(Envelope::Open, None, Waiter::Opened(promise), cx),
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
-            Ask::Hint(hint) => {
-                self.decider.hint(hint, cx.now);
+            Ask::Hints(hints) => {
+                for hint in hints {
+                    self.decider.hint(hint, cx.now);
+                }
                 self.decide(cx);
             }
             Ask::Status { promise } => promise.done(self.status(cx.protocol)),

@@ -153,8 +153,8 @@ fn another_journal_counts_its_lives_anew() {
         let state = LinkState::Up(Boot { incarnation, journal: JournalId(journal) });
         net.step(NodeId(1), Input::Link { peer: NodeId(101), state });
     };
-    net.message(1, 101, beat(9, 1, 0, vec![]));
     up(&mut net, 9, 1);
+    net.message(1, 101, beat(9, 1, 0, vec![]));
     net.message(1, 101, beat(1, 1, 0, vec![]));
     assert_eq!(
         net.nodes[&NodeId(1)].node(101).map(|v| v.incarnation),
@@ -165,6 +165,11 @@ fn another_journal_counts_its_lives_anew() {
     net.message(1, 101, beat(1, 1, 0, vec![]));
     assert_eq!(net.nodes[&NodeId(1)].node(101).map(|v| v.incarnation), Some(1));
     assert_eq!(net.nodes[&NodeId(1)].watch().counters().stale, 1);
+    // Of one of whom only beats were heard, the link knows better, too.
+    net.message(1, 102, beat(9, 1, 0, vec![]));
+    let state = LinkState::Up(Boot { incarnation: 2, journal: JournalId(7) });
+    net.step(NodeId(1), Input::Link { peer: NodeId(102), state });
+    assert_eq!(net.nodes[&NodeId(1)].node(102).map(|v| v.incarnation), Some(2));
 }
 
 #[test]

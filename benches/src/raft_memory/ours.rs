@@ -1,0 +1,196 @@
+//! Ours: [`Raft`] in a [`Turn`], stepped by a driver that only moves values. The port is not part of it.
+
+use super::{Cluster, KEPT, Load, State, state::write_command};
+use bytes::{Bytes, BytesMut};
+use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record};
+use quorate_core::{
+    Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
+};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+struct Node {
+    turn: Turn<Raft>,
+    io: Memory,
+    applied: Index,
+    state: State,
+}
+
+/// A journal in memory, and where the effects of a step go.
+#[derive(Default)]
+struct Memory {
+    /// What stands in the place of the records that were compacted.
+    base: Vec<Record>,
+    /// The records behind it.
+    records: VecDeque<Record>,
+    /// The mark of the last one compacted.
+    compacted: u64,
+    sent: Vec<(Recipients, Msg)>,
+    committed: Index,
+    placed: u64,
+}
+
+impl Io<Raft> for Memory {
+    fn append(&mut self, record: Record) -> usize {
+        self.records.push_back(record);
+        0
+    }
+    fn compact(&mut self, upto: Mark, base: Vec<Record>) {
+        self.records.drain(..(upto.0 - self.compacted) as usize);
+        self.compacted = upto.0;
+        self.base = base;
+    }
+    fn send(&mut self, to: Recipients, msg: Msg) {
+        self.sent.push((to, msg));
+    }
+    fn emit(&mut self, event: Event) {
+        match event {
+            Event::Committed { upto } => self.committed = upto,
+            Event::Placed { placed: Ok(_), .. } => self.placed += 1,
+            Event::Placed { placed: Err(why), .. } => panic!("refused: {why:?}"),
+            _ => {}
+        }
+    }
+}
+
+struct Ours {
+    nodes: Vec<Node>,
+    leader: usize,
+    wire: VecDeque<(NodeId, NodeId, Msg)>,
+    now: Time,
+    rng: Rng,
+    messages: u64,
+    bytes: usize,
+    /// Commands are cut out of one large piece of memory, as one that reads requests from a socket does.
+    arena: BytesMut,
+}
+
+pub fn make(load: &Load) -> Box<dyn Cluster> {
+    let ids: Vec<NodeId> = (1..=load.nodes).map(NodeId).collect();
+    let boot = |id: NodeId| Boot { incarnation: 1, journal: JournalId(u128::from(id.0)) };
+    let node = |id: &NodeId| {
+        let config = RaftConfig { trailing_entries: KEPT, ..RaftConfig::default() };
+        let raft = Raft::new(*id, config, Founding::Found(ids.clone())).unwrap();
+        let turn = Turn::new(raft, TurnLimits::default());
+        Node { turn, io: Memory::default(), applied: 0, state: State::default() }
+    };
+    let mut ours = Ours {
+        nodes: ids.iter().map(node).collect(),
+        leader: 0,
+        wire: VecDeque::new(),
+        now: Time(1),
+        rng: Rng::from_seed(load.nodes),
+        messages: 0,
+        bytes: load.bytes,
+        arena: BytesMut::new(),
+    };
+    for id in &ids {
+        ours.step(*id, Input::Start(boot(*id)));
+    }
+    for id in &ids {
+        for other in ids.iter().filter(|other| *other != id) {
+            ours.step(*id, Input::Link { peer: *other, state: LinkState::Up(boot(*other)) });
+        }
+    }
+    while !ours.nodes.iter().any(|node| node.turn.protocol().is_leader()) {
+        ours.pass(Duration::from_millis(1));
+    }
+    ours.leader = ours.nodes.iter().position(|node| node.turn.protocol().is_leader()).unwrap();
+    ours.pass(Duration::from_millis(1));
+    Box::new(ours)
+}
+
+impl Ours {
+    /// One step, its effects, and the journal's answer to them.
+    fn step(&mut self, id: NodeId, input: Input<Raft>) {
+        let Node { turn, io, applied, state } = &mut self.nodes[id.0 as usize - 1];
+        turn.step(input, self.now, Wall(0), &mut self.rng, io);
+        if let Some(mark) = turn.sync_due() {
+            turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, io);
+        }
+        for (to, msg) in io.sent.drain(..) {
+            match to {
+                Recipients::One(to) => self.wire.push_back((id, to, msg)),
+                Recipients::Many(all) => {
+                    if let Some((last, rest)) = all.split_last() {
+                        self.wire.extend(rest.iter().map(|to| (id, *to, msg.clone())));
+                        self.wire.push_back((id, *last, msg));
+                    }
+                }
+            }
+        }
+        if io.committed > *applied {
+            let first = *applied + 1;
+            for batch in turn.protocol().log().batches_within(first, io.committed) {
+                for entry in batch.entries() {
+                    if entry.index >= first && entry.index <= io.committed {
+                        state.apply(entry.data);
+                    }
+                }
+            }
+            *applied = io.committed;
+        }
+    }
+
+    /// Delivers everything and fires what is due, until nothing is left to do at this instant.
+    fn settle(&mut self) {
+        loop {
+            while let Some((from, to, msg)) = self.wire.pop_front() {
+                self.messages += 1;
+                self.step(to, Input::Message { from, msg });
+            }
+            let due = |node: &Node| node.turn.wake_at() <= self.now;
+            let Some(at) = self.nodes.iter().position(due) else { return };
+            self.step(NodeId(at as u64 + 1), Input::Wake);
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.settle();
+    }
+
+    fn command(&mut self, number: u64) -> Bytes {
+        if self.arena.capacity() < self.bytes {
+            self.arena.reserve(64 << 10);
+        }
+        self.arena.resize(self.bytes, 0);
+        write_command(number, &mut self.arena);
+        self.arena.split().freeze()
+    }
+}
+
+impl Cluster for Ours {
+    fn turn(&mut self, first: u64, count: u64) {
+        let leader = NodeId(self.leader as u64 + 1);
+        for number in first..first + count {
+            let data = self.command(number);
+            self.step(leader, Input::Command(Cmd::Propose { request: number, data }));
+        }
+        self.settle();
+    }
+
+    fn cut(&mut self) {
+        for id in (1..=self.nodes.len() as u64).map(NodeId) {
+            let Node { turn, applied, state, .. } = &self.nodes[id.0 as usize - 1];
+            let Some(term) = turn.protocol().log().term_at(*applied) else { continue };
+            let data = [state.count, state.sum, state.bytes].map(u64::to_le_bytes).concat().into();
+            let at = LogId::new(term, *applied);
+            self.step(id, Input::Command(Cmd::Snapshot { at, data }));
+        }
+    }
+
+    fn finish(&mut self) {
+        // Long enough for the leader to send the commit index alone.
+        self.pass(RaftConfig::default().commit_notice);
+        assert_eq!(self.nodes[self.leader].io.placed, self.nodes[self.leader].state.count);
+    }
+
+    fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    fn states(&self) -> Vec<State> {
+        self.nodes.iter().map(|node| node.state).collect()
+    }
+}
