@@ -201,14 +201,19 @@ impl ReadyQueue {
 
     /// Shows the tasks from first to last, with their needs, until `visit` says that it has enough.
     pub fn visit(&self, mut visit: impl FnMut(u32, u16) -> Visit) {
+        if self.sets.len() == 4 {
+            // Nothing needs anything: so it is most of the time, and nothing has to be merged.
+            for key in self.sets.iter().flatten() {
+                if visit(*key as u32, 0) != Visit::Next {
+                    return;
+                }
+            }
+            return;
+        }
         let mut skipped = vec![false; self.sets.len() / 4];
-        for class in 0..4 {
-            let mut heads: Vec<(u16, _)> = self
-                .sets
-                .iter()
-                .skip(class)
-                .step_by(4)
-                .enumerate()
+        for class in (0..4).filter(|class| self.queued[*class] > 0) {
+            let of_class = self.sets.iter().skip(class).step_by(4).enumerate();
+            let mut heads: Vec<(u16, _)> = of_class
                 .filter(|(needs, set)| !skipped[*needs] && !set.is_empty())
                 .map(|(needs, set)| (needs as u16, set.iter().peekable()))
                 .collect();
