@@ -2,6 +2,7 @@
 //!
 //! * [`graph`]: a validated task graph, usable with no cluster.
 //! * [`engine`]: the scheduler as a value over it: leases, retries, fallbacks, timeouts, the queue.
+//! * [`Local`]: a graph of closures, run in this process.
 //! * [`Work`]: the engine as a replicated state machine. [`dispatch`]: what its leader decides.
 //!
 //! What is deliberately absent: clocks, threads, sockets, global chance, floats.
@@ -10,6 +11,7 @@ mod digest;
 pub mod dispatch;
 pub mod engine;
 pub mod graph;
+mod local;
 mod machine;
 #[cfg(feature = "mutations")]
 mod mutation;
@@ -19,6 +21,7 @@ pub use digest::task_digest;
 pub use dispatch::{DispatchConfig, Dispatcher, Hint, LeaseLevel, Report};
 pub use engine::{Command, Engine, EngineConfig, Lease, Reply};
 pub use graph::{Graph, GraphSpec, TaskId, TaskSpec};
+pub use local::{Inputs, Local, LocalError};
 pub use machine::Work;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
