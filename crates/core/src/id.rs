@@ -39,6 +39,20 @@ impl ScopeId {
     }
 }
 
+impl ClusterId {
+    /// The cluster of this name: FNV-1a 128 over its bytes.
+    pub const fn named(name: &str) -> ClusterId {
+        let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
+        let bytes = name.as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            hash = (hash ^ bytes[i] as u128).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+            i += 1;
+        }
+        ClusterId(hash)
+    }
+}
+
 const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
     let mut i = 0;
     while i < bytes.len() {
@@ -86,6 +100,7 @@ mod tests {
             }
         }
         // Part of the wire: a change here is a new wire version.
+        assert_eq!(ClusterId::named("a").0, 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
         assert_eq!(ScopeId::new("raft", "work", 0).0, 0xd932_d8a5_16a7_715b);
     }
 }

@@ -4,6 +4,7 @@
 //! * [`engine`]: the scheduler as a value over it: leases, retries, fallbacks, timeouts, the queue.
 //! * [`Local`]: a graph of closures, run in this process.
 //! * [`Work`]: the engine as a replicated state machine. [`dispatch`]: what its leader decides.
+//! * [`mirror`]: a keyed level kept the same on two nodes, for leases and reports.
 //!
 //! What is deliberately absent: clocks, threads, sockets, global chance, floats.
 
@@ -13,6 +14,7 @@ pub mod engine;
 pub mod graph;
 mod local;
 mod machine;
+pub mod mirror;
 #[cfg(feature = "mutations")]
 mod mutation;
 mod sequential;

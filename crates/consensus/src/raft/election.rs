@@ -1,8 +1,10 @@
 //! Elections: pre-vote, vote, and who may not disturb whom (Raft §5.2, §5.4.1; thesis §9.6).
 
-use super::{Candidacy, Event, Founding, LogId, Msg, Raft, Role, VoteReply};
+use super::{Candidacy, Event, Founding, LogId, Msg, Raft, Role, Term, VoteReply};
 use quorate_core::{Cx, NodeId};
 use std::time::Duration;
+
+const TERMS_AHEAD_MAX: Term = u32::MAX as Term;
 
 impl Raft {
     /// Draws the next election time: once to twice the timeout from now (Raft §5.2).
@@ -15,10 +17,14 @@ impl Raft {
     /// No leader was heard. One with a vote asks whether it would be elected; one without asks to be served.
     pub(super) fn on_election_timeout(&mut self, cx: &mut Cx<'_, Raft>) {
         self.wait_for_election(cx);
-        self.leader = None;
+        if self.leader.take().is_some() {
+            // News, no promise.
+            cx.emit_now(Event::Following { term: self.term, leader: None });
+        }
         if !self.may_vote() {
+            // One that joined does not know the voters; whoever it was started with may.
             let seeds = match &self.founding {
-                Founding::Join(seeds) if self.voters.is_empty() => seeds.clone(),
+                Founding::Join(seeds) | Founding::Found(seeds) if self.voters.is_empty() => seeds.clone(),
                 _ => self.voters.clone(),
             };
             for id in seeds.into_iter().filter(|id| *id != self.id) {
@@ -27,8 +33,14 @@ impl Raft {
             }
             return;
         }
-        if self.install.is_some() {
-            // Its log is being replaced: it would stand with a log that it no longer has.
+        // A leader's log is never replaced.
+        if self.abstains || self.install.as_ref().is_some_and(|install| install.restoring.is_some()) {
+            return;
+        }
+        if !self.founded {
+            self.tell_pins(true, cx);
+        }
+        if !self.founded {
             return;
         }
         self.role = Role::PreCandidate;
@@ -46,9 +58,10 @@ impl Raft {
         self.counters.sticky += u64::from(sticky);
         let granted = !sticky
             && self.may_vote()
-            && self.is_voter(from)
+            && self.is_voter_by_name(from)
             && candidacy.term > self.term
-            && candidacy.last >= self.log.last();
+            && self.is_plausible(candidacy.term)
+            && self.is_up_to_date(candidacy.last);
         // A refusal tells this replica's own term, so that one that lags behind learns it and is not stuck
         // asking for a term that is over.
         let term = if granted { candidacy.term } else { self.term };
@@ -58,7 +71,7 @@ impl Raft {
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
         if !reply.granted && reply.term > self.term {
-            return self.follow(reply.term, None, cx);
+            return self.learn_term(from, reply.term, cx);
         }
         // An answer to an earlier round, or one that comes after the campaign began, starts nothing.
         if self.role != Role::PreCandidate || !reply.granted || reply.term != self.term.saturating_add(1) {
@@ -70,8 +83,8 @@ impl Raft {
         self.count_pre_votes(cx);
     }
 
-    fn count_pre_votes(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_granted(cx) {
+    pub(super) fn count_pre_votes(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.is_granted(cx) && !self.abstains {
             self.campaign(cx);
         }
     }
@@ -79,7 +92,7 @@ impl Raft {
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.
     fn campaign(&mut self, cx: &mut Cx<'_, Raft>) {
         // A term is u64 and only a quorum's pre-votes raise it here, so its end is out of reach; a peer that
-        // claims it is refused by `Raft::follow`'s callers.
+        // claims it is refused by `Raft::is_plausible`.
         let Some(term) = self.term.checked_add(1) else { return };
         self.role = Role::Candidate;
         self.counters.campaigns += 1;
@@ -95,8 +108,13 @@ impl Raft {
 
     pub(super) fn on_vote(&mut self, from: NodeId, candidacy: Candidacy, cx: &mut Cx<'_, Raft>) {
         let Candidacy { term, last, .. } = candidacy;
-        if !self.is_voter(from) || !self.is_plausible(term) {
+        // A vote for a voter that lost its disk would elect it with votes that it gave others and forgot.
+        if !self.is_voter_by_name(from) {
             self.counters.strangers += 1;
+            return;
+        }
+        if !self.is_plausible(term) {
+            self.counters.nonsense += 1;
             return;
         }
         if term > self.term {
@@ -108,11 +126,7 @@ impl Raft {
             self.follow(term, None, cx);
         }
         let free = self.vote.is_none() || self.vote == Some(from);
-        let granted = term == self.term
-            && free
-            && self.may_vote()
-            && self.install.is_none()
-            && self.is_up_to_date(last);
+        let granted = term == self.term && free && self.may_vote() && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
             self.write_hard(cx);
@@ -123,8 +137,8 @@ impl Raft {
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
-        if reply.term > self.term && self.is_plausible(reply.term) {
-            return self.follow(reply.term, None, cx);
+        if reply.term > self.term {
+            return self.learn_term(from, reply.term, cx);
         }
         if self.role != Role::Candidate || reply.term != self.term {
             return;
@@ -135,8 +149,8 @@ impl Raft {
         self.count_votes(cx);
     }
 
-    fn count_votes(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_granted(cx) {
+    pub(super) fn count_votes(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.is_granted(cx) && !self.abstains {
             self.lead(cx);
         }
     }
@@ -167,9 +181,19 @@ impl Raft {
         self.is_leader() || (self.leader.is_some() && self.heard_leader_at.is_some_and(recently))
     }
 
-    /// No honest replica is a quarter of all terms ahead: a peer that is must not push this one to the end.
-    pub(super) fn is_plausible(&self, term: u64) -> bool {
-        term < u64::MAX / 4
+    /// No honest replica is this far ahead, at ten elections a second for ten years: a peer that claims to be
+    /// must not push this one to the end of all terms.
+    pub(super) fn is_plausible(&self, term: Term) -> bool {
+        term <= self.term.saturating_add(TERMS_AHEAD_MAX) && term < Term::MAX
+    }
+
+    /// A newer term, told in an answer: believed of voters only, within reason.
+    pub(super) fn learn_term(&mut self, from: NodeId, term: Term, cx: &mut Cx<'_, Raft>) {
+        if self.is_voter(from) && self.is_plausible(term) {
+            self.follow(term, None, cx);
+        } else {
+            self.counters.nonsense += 1;
+        }
     }
 
     pub(super) fn on_join(&mut self, from: NodeId, cx: &mut Cx<'_, Raft>) {
@@ -184,11 +208,5 @@ impl Raft {
         peer.reset(self.log.last().index + 1, cx.now);
         self.peers.push(peer);
         self.share_peers();
-        self.emit_election(cx);
-    }
-
-    fn emit_election(&self, cx: &mut Cx<'_, Raft>) {
-        // News, no promise.
-        cx.emit_now(Event::Following { term: self.term, leader: self.leader });
     }
 }

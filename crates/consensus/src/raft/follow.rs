@@ -9,10 +9,6 @@ impl Raft {
         if !self.accept_leader(from, group, term, round, cx) {
             return;
         }
-        if self.install.is_some() {
-            // The log is about to be replaced; what is appended to the old one would be lost.
-            return;
-        }
         // Entries up to the commit index are the same everywhere, so nothing there needs to match anew, and a
         // stale append never takes back what is behind it.
         if prev.index > self.commit && !self.log.has(prev) {
@@ -21,24 +17,31 @@ impl Raft {
             let outcome = Outcome::Conflict { refused: prev.index, hint };
             return cx.send(from, Msg::AppendReply(AppendReply { term: self.term, round, outcome }));
         }
+        if batches.as_slice().iter().any(|b| b.term() > self.term || !b.last_id().is_plausible()) {
+            self.counters.nonsense += 1;
+            return;
+        }
+        // It is served from the log: a snapshot that was on its way, from a leader before this one perhaps, is
+        // not needed any more.
+        self.install.take_if(|install| install.restoring.is_none());
         let mut matched = prev.index;
         for batch in batches.as_slice() {
-            if batch.term() > self.term {
-                self.counters.nonsense += 1;
-                return;
-            }
             matched = batch.last();
             self.take(batch, cx);
         }
         let reply =
             Msg::AppendReply(AppendReply { term: self.term, round, outcome: Outcome::Matched(matched) });
         if self.ack_before_sync() {
+            // The planted bug: this does promise something.
             cx.send_now(from, reply);
         } else {
             cx.send(from, reply);
         }
         // Not beyond what is known to be the leader's: a longer log here may end in somebody else's entries.
         self.learn_commit(commit.min(matched), cx);
+        if self.commit >= commit {
+            self.catch_up(commit, cx);
+        }
     }
 
     /// Whether the sender leads this term (from now on, if it is news). The one that does not is told the term.
@@ -58,8 +61,8 @@ impl Raft {
         let stranger = !self.voters.is_empty() && self.voters.binary_search(&from).is_err();
         let second =
             term == self.term && (self.is_leader() || self.leader.is_some_and(|leader| leader != from));
-        if stranger || second || !self.is_plausible(term) {
-            // Two leaders of one term, or one without a vote: no correct replica does that.
+        if stranger || second || group == 0 || !self.is_plausible(term) {
+            // Two leaders of one term, one without a vote, or one of no group: no correct replica does that.
             self.counters.nonsense += 1;
             return false;
         }
@@ -68,6 +71,7 @@ impl Raft {
             cx.append(Record::Joined { group });
         }
         self.follow(term, Some(from), cx);
+        self.learn_founding(from, cx);
         self.heard_leader_at = Some(cx.now);
         self.wait_for_election(cx);
         true
@@ -100,6 +104,16 @@ impl Raft {
             return None;
         }
         (from..=batch.last()).find(|index| *index > last || !self.log.has(LogId::new(batch.term(), *index)))
+    }
+
+    /// A leader's commit index was reached. If the entry there is of the leader's own term, everything that any
+    /// leader before it committed is before it (as for reads, thesis §6.4).
+    pub(super) fn catch_up(&mut self, commit: Index, cx: &mut Cx<'_, Raft>) {
+        if !self.caught_up && commit > 0 && self.log.term_at(commit) == Some(self.term) {
+            self.caught_up = true;
+            // A quorum's promise, as with a commit.
+            cx.emit_now(Event::CaughtUp { upto: commit });
+        }
     }
 
     pub(super) fn learn_commit(&mut self, commit: Index, cx: &mut Cx<'_, Raft>) {

@@ -4,26 +4,51 @@ use super::{
     Event, Index, LogId, Msg, Raft, Record, Role, Snapshot, SnapshotChunk, SnapshotReply, Term, peer::Flow,
 };
 use bytes::{Bytes, BytesMut};
-use quorate_core::{Cx, Mark, NodeId};
+use quorate_core::{Cx, Mark, NodeId, Time};
 
-/// A snapshot on its way in.
+/// Election timeouts after which a snapshot that could not be restored is tried again (guess: rarely enough that
+/// sending it in vain costs little).
+const UNRESTORABLE_TIMEOUTS: u32 = 100;
+
+/// A snapshot on its way in. It stands beside the log and changes nothing before it is restored.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Install {
+    /// Who sent the last piece, in which term, as the answer to what.
     pub from: NodeId,
+    pub term: Term,
     pub round: u64,
     pub last: LogId,
     pub total: u64,
     pub checksum: u32,
     pub data: BytesMut,
+    /// CRC-32 of what is there so far.
+    pub crc: u32,
     /// All there and handed to the port, which restores it.
     pub restoring: Option<Bytes>,
+}
+
+/// A snapshot on its way out. It stays what it is while newer ones are taken, or a slow follower would begin
+/// anew with each of them and never end.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Sending {
+    snapshot: Snapshot,
+    checksum: u32,
+    /// The next byte to send.
+    offset: u64,
+}
+
+impl Sending {
+    /// The last entry that it stands for.
+    pub fn last(&self) -> LogId {
+        self.snapshot.last
+    }
 }
 
 impl Raft {
     /// The port serialised its state as of `at`. The log up to there may go.
     pub(super) fn on_snapshot_taken(&mut self, at: LogId, data: Bytes, cx: &mut Cx<'_, Raft>) {
         let newest = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
-        if at.index <= newest || self.install.is_some() || !self.log.has(at) {
+        if at.index <= newest || !self.log.has(at) {
             return;
         }
         assert!(at.index <= self.commit, "a snapshot of what is not committed");
@@ -31,21 +56,24 @@ impl Raft {
         self.counters.compactions += 1;
         let keep = at.index.saturating_sub(self.config.trailing_entries);
         // Whole records go: the last one that reaches no further than `keep`.
-        let mut upto = Mark(0);
-        let mut base = self.log.base();
-        while let Some((last, mark)) = self.marks.front()
-            && *last <= keep
+        let whole = self.marks.iter().map(|(last, _)| *last).take_while(|last| *last <= keep).last();
+        if let Some(last) = whole
+            && let Some(term) = self.log.term_at(last)
         {
-            upto = *mark;
-            base = self.log.term_at(*last).map_or(base, |term| LogId::new(term, *last));
-            self.marks.pop_front();
+            self.log.rebase(LogId::new(term, last));
         }
-        self.log.rebase(base);
-        self.compact(upto, cx);
+        self.compact(cx);
     }
 
-    /// Writes the base: everything that must be known before the records that stay.
-    fn compact(&mut self, upto: Mark, cx: &mut Cx<'_, Raft>) {
+    /// Replaces the records of what is before the log's base, and with them every other one up to the first
+    /// that stays: entries there were overwritten, and whatever else stands there the new base says again.
+    /// (An overwritten record that stayed might follow on nothing.)
+    fn compact(&mut self, cx: &mut Cx<'_, Raft>) {
+        let begin = self.log.base().index;
+        while self.marks.front().is_some_and(|(last, _)| *last <= begin) {
+            self.marks.pop_front();
+        }
+        let upto = self.marks.front().map_or(cx.appended(), |(_, mark)| Mark(mark.0.saturating_sub(1)));
         let mut base = vec![match self.voters.is_empty() {
             true => Record::Joined { group: self.group },
             false => Record::Founded { voters: self.voters.clone() },
@@ -55,6 +83,7 @@ impl Raft {
             let (journal, _) = peer.pin?;
             Some(Record::Pinned(super::Pin { node: peer.id, journal }))
         }));
+        base.extend(self.founded.then_some(Record::AllMet));
         base.push(Record::Hard { term: self.term, vote: self.vote });
         base.extend(self.snapshot.clone().map(Record::Snapshot));
         base.push(Record::Begins(self.log.base()));
@@ -63,57 +92,48 @@ impl Raft {
 
     /// The follower needs what is gone from the log.
     pub(super) fn begin_snapshot(&mut self, id: NodeId, cx: &mut Cx<'_, Raft>) {
-        let Some(last) = self.snapshot.as_ref().map(|snapshot| snapshot.last) else { return };
-        if let Some(peer) = self.peer_mut(id) {
-            peer.inflight.clear();
-            peer.inflight_bytes = 0;
-            peer.flow = Flow::Snapshot { last, offset: 0 };
-        }
+        let Some(snapshot) = self.snapshot.clone() else { return };
+        let known = self.peers.iter().filter_map(|peer| peer.sending.as_ref());
+        let checksum = known.filter(|s| s.snapshot.last == snapshot.last).map(|s| s.checksum).next();
+        let checksum = checksum.unwrap_or_else(|| crc32fast::hash(&snapshot.data));
+        let Some(peer) = self.peer_mut(id) else { return };
+        peer.inflight.clear();
+        peer.inflight_bytes = 0;
+        peer.flow = Flow::Snapshot;
+        peer.sending = Some(Box::new(Sending { snapshot, checksum, offset: 0 }));
         self.counters.snapshots_sent += 1;
-        self.send_chunk(id, cx);
+        self.send_chunk(id, self.config.chunk_bytes, cx);
     }
 
-    pub(super) fn send_chunk(&mut self, id: NodeId, cx: &mut Cx<'_, Raft>) {
+    /// Sends the next piece, or the question how far it has come (`bytes_max` 0).
+    pub(super) fn send_chunk(&mut self, id: NodeId, bytes_max: usize, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
         let (round, group, term) = (leader.round, self.group, self.term);
-        let Some(Flow::Snapshot { last, offset }) = self.peer(id).map(|peer| peer.flow) else { return };
-        let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| snapshot.last == last) else {
-            // A newer one took its place: begin again with that.
-            return self.begin_snapshot(id, cx);
-        };
-        let total = snapshot.data.len() as u64;
-        let from = offset.min(total) as usize;
-        let upto = (from + self.config.chunk_bytes).min(snapshot.data.len());
-        let data = snapshot.data.slice(from..upto);
-        let checksum = crc32fast::hash(&snapshot.data);
+        let Some(sending) = self.peer(id).and_then(|peer| peer.sending.as_ref()) else { return };
+        let Sending { snapshot: Snapshot { last, data }, checksum, offset } = &**sending;
+        let (last, checksum, total) = (*last, *checksum, data.len() as u64);
+        let from = (*offset).min(total) as usize;
+        let data = data.slice(from..from.saturating_add(bytes_max).min(data.len()));
         let chunk = SnapshotChunk { group, term, round, last, total, checksum, offset: from as u64, data };
         // Committed state: whoever has it promises nothing new by sending it.
         cx.send_now(id, Msg::Snapshot(Box::new(chunk)));
     }
 
-    pub(super) fn on_chunk_reply(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        round: u64,
-        last: LogId,
-        next: u64,
-        cx: &mut Cx<'_, Raft>,
-    ) {
+    pub(super) fn on_chunk_reply(&mut self, from: NodeId, reply: SnapshotReply, cx: &mut Cx<'_, Raft>) {
+        let SnapshotReply { term, round, last, next } = reply;
         if !self.hear(from, term, round, cx) {
             return;
         }
         self.confirm_reads(cx);
-        let total = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.data.len() as u64);
-        let Some(peer) = self.peer_mut(from) else { return };
-        let Flow::Snapshot { last: sending, offset } = peer.flow else { return };
-        if sending != last || next > total {
+        let Some(sending) = self.peer_mut(from).and_then(|peer| peer.sending.as_mut()) else { return };
+        let total = sending.snapshot.data.len() as u64;
+        if sending.snapshot.last != last || next > total {
             return;
         }
-        peer.flow = Flow::Snapshot { last, offset: next };
+        let before = std::mem::replace(&mut sending.offset, next);
         // All there: it answers with a match once it is installed.
-        if next < total && next != offset {
-            self.send_chunk(from, cx);
+        if next < total && next != before {
+            self.send_chunk(from, self.config.chunk_bytes, cx);
         }
     }
 
@@ -122,79 +142,105 @@ impl Raft {
         if !self.accept_leader(from, group, term, round, cx) {
             return;
         }
+        if !last.is_plausible() || last.term > term {
+            self.counters.nonsense += 1;
+            return;
+        }
         if last.index <= self.commit {
             // Everything that it stands for is here already.
             return self.answer_match(from, round, self.commit, cx);
         }
-        if total > self.config.snapshot_bytes_max {
-            self.counters.snapshots_refused += 1;
-            return;
+        let answer = |next| Msg::SnapshotReply(SnapshotReply { term, round, last, next });
+        let too_large = total > self.config.snapshot_bytes_max;
+        self.counters.snapshots_refused += u64::from(too_large);
+        let in_vain = |(name, sum, until): (LogId, u32, Time)| {
+            (name, sum) == (last, checksum) && (cx.now < until || self.abstains)
+        };
+        if too_large || self.unrestorable.is_some_and(in_vain) {
+            // Not wanted, but heard: the leader must not think that it is alone.
+            return cx.send(from, answer(offset));
         }
         let same = |i: &Install| i.last == last && i.total == total && i.checksum == checksum;
         match &mut self.install {
             Some(install) if install.restoring.is_some() => {
-                install.from = from;
-                install.round = round;
-                return;
+                // The port is at it. The answer says that nothing more is needed now.
+                if same(install) {
+                    (install.from, install.term, install.round) = (from, term, round);
+                }
+                return cx.send(from, answer(if same(install) { total } else { offset }));
             }
             Some(install) if same(install) => {
-                install.from = from;
-                install.round = round;
+                (install.from, install.term, install.round) = (from, term, round)
             }
             _ => {
-                let data = BytesMut::new();
-                self.install = Some(Install { from, round, last, total, checksum, data, restoring: None });
+                let (data, crc, restoring) = (BytesMut::new(), 0, None);
+                self.install =
+                    Some(Install { from, term, round, last, total, checksum, data, crc, restoring });
             }
         }
         let Some(install) = &mut self.install else { return };
         if offset == install.data.len() as u64 && data.len() as u64 <= total - offset {
             install.data.extend_from_slice(&data);
+            let mut crc = crc32fast::Hasher::new_with_initial(install.crc);
+            crc.update(&data);
+            install.crc = crc.finalize();
         }
         let next = install.data.len() as u64;
         if next == total {
-            let data = install.data.split().freeze();
-            if crc32fast::hash(&data) != checksum {
+            if install.crc != checksum {
                 self.counters.snapshots_refused += 1;
                 self.install = None;
-                return;
+                return cx.send(from, answer(0));
             }
+            let data = install.data.split().freeze();
             install.restoring = Some(data.clone());
             // The port restores it beside the old state; nothing is given up before it says that it could.
             cx.emit_now(Event::Install(Snapshot { last, data }));
         }
-        cx.send(from, Msg::SnapshotReply(SnapshotReply { term: self.term, round, last, next }));
+        cx.send(from, answer(next));
     }
 
     /// The port restored the snapshot, or could not.
     pub(super) fn on_installed(&mut self, ok: bool, cx: &mut Cx<'_, Raft>) {
-        let Some(install) = self.install.take() else { return };
+        let Some(install) = self.install.take_if(|install| install.restoring.is_some()) else { return };
         let Some(data) = install.restoring else { return };
         if !ok {
             self.counters.snapshots_refused += 1;
+            // It would come again and again, at once. Another one is another try.
+            let until = cx.now + self.config.election_timeout.saturating_mul(UNRESTORABLE_TIMEOUTS);
+            self.unrestorable = Some((install.last, install.checksum, until));
             return;
         }
         self.counters.snapshots_installed += 1;
-        assert!(install.last.index > self.commit, "nothing was committed while a snapshot was installed");
-        self.snapshot = Some(Snapshot { last: install.last, data });
+        let newest = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
+        if install.last.index <= self.commit && !self.log.has(install.last) && install.last.index > newest {
+            // The log came further meanwhile, and holds something else there: no correct leaders do that.
+            self.counters.nonsense += 1;
+            return;
+        }
+        if install.last.index > newest {
+            self.put_in_place(Snapshot { last: install.last, data }, cx);
+        }
+        // The round was asked in its term, and is an answer to nothing in a later one.
+        if install.term == self.term {
+            self.answer_match(install.from, install.round, install.last.index, cx);
+        }
+    }
+
+    fn put_in_place(&mut self, snapshot: Snapshot, cx: &mut Cx<'_, Raft>) {
+        let last = snapshot.last;
+        self.snapshot = Some(snapshot);
         // Keeps what follows if the log holds the snapshot's last entry (Raft §7, step 6); then its records
         // stay, and only the base is new.
-        let held = self.log.has(install.last);
-        self.log.rebase(install.last);
-        self.commit = install.last.index;
-        if held {
-            let mut upto = Mark(0);
-            while let Some((last, mark)) = self.marks.front()
-                && *last <= install.last.index
-            {
-                upto = *mark;
-                self.marks.pop_front();
-            }
-            self.compact(upto, cx);
-        } else {
+        if !self.log.has(last) {
             self.marks.clear();
-            self.compact(cx.appended(), cx);
         }
-        self.answer_match(install.from, install.round, install.last.index, cx);
+        self.log.rebase(last);
+        self.commit = self.commit.max(last.index);
+        self.compact(cx);
+        // A compaction has no mark of its own. Behind it goes a record that has one, so that the answer waits
+        // for the snapshot to be on disk: the leader would never look behind what was matched.
+        cx.append(Record::Hard { term: self.term, vote: self.vote });
     }
 
     fn answer_match(&mut self, to: NodeId, round: u64, matched: Index, cx: &mut Cx<'_, Raft>) {

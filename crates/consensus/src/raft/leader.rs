@@ -9,6 +9,9 @@ use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Election timeouts of silence after which a replica without a vote is served no more (guess).
+const LEARNER_TIMEOUTS: u32 = 10;
+
 /// What only a leader has.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Leader {
@@ -111,6 +114,17 @@ impl Raft {
         cx.send_now(from, Msg::ForwardReply(ForwardReply { request: forward.request, placed }));
     }
 
+    pub(super) fn on_forward_reply(&mut self, from: NodeId, reply: ForwardReply, cx: &mut Cx<'_, Raft>) {
+        // Only a voter leads. (One that joined knows the voters by their leader alone.)
+        if !self.voters.is_empty() && !self.is_voter(from) {
+            self.counters.nonsense += 1;
+            return;
+        }
+        // The leader's word, which this node's disk adds nothing to. At once: the commitment does not wait
+        // either, and must not come before the place.
+        cx.emit_now(Event::Placed { request: reply.request, placed: reply.placed });
+    }
+
     /// Gives a proposal its place in the open batch.
     fn place(&mut self, data: &[u8], cx: &mut Cx<'_, Raft>) -> Result<LogId, NotPlaced> {
         let (term, last) = (self.term, self.log.last().index);
@@ -211,7 +225,7 @@ impl Raft {
             let Some(peer) = self.peer(id) else { return };
             let next = peer.next;
             match peer.flow {
-                Flow::Snapshot { .. } => return,
+                Flow::Snapshot => return,
                 _ if next <= base => return self.begin_snapshot(id, cx),
                 Flow::Probe { waiting: true } => return,
                 Flow::Replicate if next > last || self.window_full(peer) => return,
@@ -255,13 +269,15 @@ impl Raft {
         match outcome {
             Outcome::Matched(matched) if matched > last => self.counters.nonsense += 1,
             Outcome::Matched(matched) => {
+                let base = self.log.base().index;
                 let Some(peer) = self.peer_mut(from) else { return };
                 peer.acknowledged(matched);
-                if matched > peer.matched {
-                    peer.matched = matched;
-                }
-                if peer.flow != Flow::Replicate {
-                    peer.probe_from(peer.matched.max(matched) + 1);
+                peer.matched = peer.matched.max(matched);
+                // A snapshot ends when it is installed or when the log can take over; an answer from before it
+                // began changes nothing.
+                let needed = peer.sending.as_ref().map_or(base, |sending| sending.last().index.min(base));
+                if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || peer.matched >= needed) {
+                    peer.probe_from(peer.matched + 1);
                     peer.flow = Flow::Replicate;
                 }
                 peer.next = peer.next.max(matched + 1);
@@ -272,11 +288,8 @@ impl Raft {
                 let hinted = log_hint(self, hint);
                 let Some(peer) = self.peer_mut(from) else { return };
                 // An answer older than what matched since, or to another question than the last: no news.
-                if refused <= peer.matched
-                    || refused >= peer.next
-                    || matches!(peer.flow, Flow::Snapshot { .. })
-                {
-                    return;
+                if refused <= peer.matched || refused >= peer.next || peer.flow == Flow::Snapshot {
+                    return self.confirm_reads(cx);
                 }
                 let next = (hinted + 1).clamp(peer.matched + 1, refused);
                 peer.probe_from(next);
@@ -290,11 +303,7 @@ impl Raft {
     /// Takes note that a follower answered in this term. False if the answer is for somebody else.
     pub(super) fn hear(&mut self, from: NodeId, term: Term, round: u64, cx: &mut Cx<'_, Raft>) -> bool {
         if term > self.term {
-            if self.is_plausible(term) && self.peer(from).is_some_and(|peer| peer.voter) {
-                self.follow(term, None, cx);
-            } else {
-                self.counters.nonsense += 1;
-            }
+            self.learn_term(from, term, cx);
             return false;
         }
         if term < self.term {
@@ -350,6 +359,7 @@ impl Raft {
         }
         // A quorum has it on disk: it is committed whatever this node's own disk does.
         cx.emit_now(Event::Committed { upto: index });
+        self.catch_up(index, cx);
         self.confirm_reads(cx);
     }
 
@@ -361,40 +371,37 @@ impl Raft {
     }
 
     /// A new round for every follower: heartbeat, commit index, and the question whether this is still the
-    /// leader. Its entry before is the last one sent, so that a lost append shows.
+    /// leader. Its entry before is the last one sent, so that a lost append shows. Carries no entries: it goes to
+    /// those as well who do not answer.
     pub(super) fn broadcast(&mut self, cx: &mut Cx<'_, Raft>) {
-        let heartbeat = cx.now + self.config.heartbeat;
+        let now = cx.now;
+        let heartbeat = now + self.config.heartbeat;
         let Some(leader) = self.leader_mut() else { return };
+        let is_heartbeat = leader.heartbeat_at <= now;
         leader.heartbeat_at = heartbeat;
         leader.notice_at = Time::NEVER;
         let mut shared: Option<Index> = None;
         let same =
             self.peers.iter().all(|p| p.flow == Flow::Replicate && *shared.get_or_insert(p.next) == p.next);
-        if same && let Some(next) = shared {
-            if let Some(term) = self.log.term_at(next - 1) {
-                self.send_append(self.everybody.clone(), LogId::new(term, next - 1), Batches::None, cx);
-            }
-            return;
+        if same
+            && let Some(next) = shared
+            && let Some(term) = self.log.term_at(next - 1)
+        {
+            return self.send_append(self.everybody.clone(), LogId::new(term, next - 1), Batches::None, cx);
         }
-        let base = self.log.base();
         for at in 0..self.peers.len() {
-            let peer = &mut self.peers[at];
-            let id = peer.id;
-            match peer.flow {
-                Flow::Snapshot { .. } => {
-                    self.send_chunk(id, cx);
-                    continue;
+            let (id, flow, prev) = (self.peers[at].id, self.peers[at].flow, self.peers[at].next - 1);
+            match self.log.term_at(prev) {
+                // A lost piece is sent again with the heartbeat to one that was heard; otherwise it is only
+                // asked how far it has come.
+                _ if flow == Flow::Snapshot => {
+                    let heard = now.since(self.peers[at].heard_at) <= self.config.election_timeout;
+                    let bytes_max = if is_heartbeat && heard { self.config.chunk_bytes } else { 0 };
+                    self.send_chunk(id, bytes_max, cx);
                 }
-                Flow::Probe { .. } => peer.flow = Flow::Probe { waiting: false },
-                Flow::Replicate => {}
-            }
-            let prev = peer.next - 1;
-            if peer.flow != Flow::Replicate {
-                self.feed(id, cx);
-            } else if prev >= base.index
-                && let Some(term) = self.log.term_at(prev)
-            {
-                self.send_append(id, LogId::new(term, prev), Batches::None, cx);
+                Some(term) => self.send_append(id, LogId::new(term, prev), Batches::None, cx),
+                // The log moved on while nothing was heard of it.
+                None => self.begin_snapshot(id, cx),
             }
         }
     }
@@ -414,12 +421,24 @@ impl Raft {
         }
     }
 
+    /// One without a vote that is silent for long makes room for others; it asks again when it is back.
+    fn forget_silent_learners(&mut self, now: Time) {
+        let patience = self.config.election_timeout.saturating_mul(LEARNER_TIMEOUTS);
+        let before = self.peers.len();
+        self.peers.retain(|peer| peer.voter || now.since(peer.heard_at) <= patience);
+        if self.peers.len() < before {
+            self.share_peers();
+        }
+    }
+
     /// A leader that hears no quorum, or whose disk stalls, stops leading (thesis §6.2).
     fn check_quorum(&mut self, cx: &mut Cx<'_, Raft>) {
         let timeout = self.config.election_timeout;
         let now = cx.now;
         let Some(leader) = self.leader_mut() else { return };
         leader.quorum_check_at = now + timeout;
+        self.forget_silent_learners(now);
+        let Some(leader) = self.leader_mut() else { return };
         let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);
         // A whole timeout and one heartbeat of grace: the answer to the last heartbeat may still be on its way.
         let patience = timeout + self.config.heartbeat;

@@ -1,6 +1,6 @@
 //! What a replica knows of another one: who it is, and, while leading, how far it has come.
 
-use super::{Index, LogId};
+use super::{Index, install::Sending};
 use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
 use std::collections::VecDeque;
 
@@ -10,10 +10,14 @@ pub(super) struct Peer {
     pub id: NodeId,
     /// Has a vote in this electorate (if it comes under its pinned journal).
     pub voter: bool,
-    /// The life that the link was shaken hands with.
+    /// The life that the link was shaken hands with, while it is up.
     pub boot: Option<Boot>,
+    /// The last such life, also after the link went down: what is known here is known of that one.
+    pub life: Option<Boot>,
     /// The journal it is known under, and the mark at which that is on disk.
     pub pin: Option<(JournalId, Mark)>,
+    /// The pins that it said it wrote down, as a digest, while the cluster is being founded.
+    pub pins: Option<u64>,
     /// Its answer in the current (pre-)election.
     pub granted: Option<bool>,
     /// When it last answered while this replica leads.
@@ -27,6 +31,8 @@ pub(super) struct Peer {
     /// Appends on their way: their last index and bytes.
     pub inflight: VecDeque<(Index, usize)>,
     pub inflight_bytes: usize,
+    /// The snapshot that it is sent.
+    pub sending: Option<Box<Sending>>,
 }
 
 /// How a leader feeds a follower (etcd/raft's three states).
@@ -34,18 +40,13 @@ pub(super) struct Peer {
 pub(super) enum Flow {
     /// Where the logs part is not known yet: one append at a time.
     Probe {
-        /// One is on its way, until the next heartbeat.
+        /// One with entries is on its way. If it is lost, the answer to the next heartbeat tells.
         waiting: bool,
     },
     /// Appends follow one another without waiting.
     Replicate,
-    /// It needs what the log no longer holds.
-    Snapshot {
-        /// The snapshot's name.
-        last: LogId,
-        /// The next byte to send.
-        offset: u64,
-    },
+    /// It needs what the log no longer holds: see [`Peer::sending`].
+    Snapshot,
 }
 
 impl Peer {
@@ -54,7 +55,9 @@ impl Peer {
             id,
             voter,
             boot: None,
+            life: None,
             pin: None,
+            pins: None,
             granted: None,
             heard_at: Time::ZERO,
             round: 0,
@@ -63,15 +66,36 @@ impl Peer {
             flow: Flow::Probe { waiting: false },
             inflight: VecDeque::new(),
             inflight_bytes: 0,
+            sending: None,
         }
+    }
+
+    /// Whether it has a vote and speaks under the journal that it is pinned to.
+    pub fn is_voter_by_name(&self) -> bool {
+        let pinned = self.pin.map(|(journal, _)| journal);
+        self.voter && pinned.is_some() && self.boot.map(|boot| boot.journal) == pinned
     }
 
     /// Whether its votes and acknowledgements count: it speaks under the journal that it is pinned to, and the
     /// pin is on disk here, so that it survives a crash of this replica.
     pub fn counts(&self, durable: Mark) -> bool {
-        match (self.boot, self.pin) {
-            (Some(boot), Some((journal, mark))) => self.voter && boot.journal == journal && mark <= durable,
-            _ => false,
+        self.is_voter_by_name() && self.pin.is_some_and(|(_, mark)| mark <= durable)
+    }
+
+    /// Its link came up under this life. What an earlier life said is forgotten as far as it died with it.
+    pub fn greet(&mut self, boot: Boot) {
+        self.boot = Some(boot);
+        let Some(before) = self.life.replace(boot) else { return };
+        if before == boot {
+            return;
+        }
+        // Whatever was on its way died with that life; the next heartbeat asks anew.
+        self.granted = None;
+        self.probe_from(self.next);
+        if before.journal != boot.journal {
+            // Another disk: what was acknowledged is on the other one, and must not count for this one.
+            self.matched = 0;
+            self.round = 0;
         }
     }
 
@@ -88,6 +112,7 @@ impl Peer {
         self.flow = Flow::Probe { waiting: false };
         self.inflight.clear();
         self.inflight_bytes = 0;
+        self.sending = None;
     }
 
     pub fn sent(&mut self, last: Index, bytes: usize) {

@@ -16,6 +16,11 @@ impl Raft {
         self.voters.binary_search(&id).is_ok()
     }
 
+    /// Whether it is a voter that speaks under the journal it is known by.
+    pub(super) fn is_voter_by_name(&self, id: NodeId) -> bool {
+        self.peer(id).is_some_and(Peer::is_voter_by_name)
+    }
+
     /// Whether this replica has a vote: it is a voter, under the journal it was founded with.
     pub(super) fn may_vote(&self) -> bool {
         let journal = self.boot.map(|boot| boot.journal);

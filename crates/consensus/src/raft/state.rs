@@ -23,6 +23,8 @@ pub struct Raft {
     pub(super) group: u64,
     /// The journal under which this replica votes, if it does.
     pub(super) own_pin: Option<Pin>,
+    /// All founders have written down the same pins: elections may begin.
+    pub(super) founded: bool,
 
     // Persistent (Raft figure 2).
     pub(super) term: Term,
@@ -34,10 +36,17 @@ pub struct Raft {
     pub(super) role: Role,
     pub(super) leader: Option<NodeId>,
     pub(super) commit: Index,
+    /// Knows all that was committed before this life.
+    pub(super) caught_up: bool,
     pub(super) peers: Vec<Peer>,
     /// All peers, shared by the messages that go to everybody.
     pub(super) everybody: Arc<[NodeId]>,
     pub(super) install: Option<Install>,
+    /// The last snapshot that the port could not restore: its name, its checksum, and when it is worth another
+    /// try.
+    pub(super) unrestorable: Option<(LogId, u32, Time)>,
+    /// Stands for election no more.
+    pub(super) abstains: bool,
     pub(super) election_at: Time,
     pub(super) heard_leader_at: Option<Time>,
     /// For records of entries: the last index they reach, and their mark. For compaction.
@@ -109,6 +118,7 @@ impl Raft {
             electorate: None,
             group: 0,
             own_pin: None,
+            founded: false,
             term: 0,
             vote: None,
             log: Log::default(),
@@ -116,9 +126,12 @@ impl Raft {
             role: Role::Follower,
             leader: None,
             commit: 0,
+            caught_up: false,
             peers: Vec::new(),
             everybody: Arc::new([]),
             install: None,
+            unrestorable: None,
+            abstains: false,
             election_at: Time::NEVER,
             heard_leader_at: None,
             marks: VecDeque::new(),
@@ -144,11 +157,19 @@ impl Raft {
     pub(super) fn on_replay(&mut self, record: Record) -> Result<(), Corrupt> {
         self.replayed.0 += 1;
         match record {
-            Record::Founded { voters } => self.set_voters(voters),
+            // Behind a base that was written before anything was compacted it stands a second time.
+            Record::Founded { voters } if self.replayed.0 > 1 && voters == self.voters => {}
+            Record::Founded { voters } => {
+                if voters.is_empty() || voters.windows(2).any(|pair| pair[0] >= pair[1]) {
+                    return Err(Corrupt::new(format!("{voters:?} are not voters in order")));
+                }
+                self.set_voters(voters);
+            }
             Record::Joined { group } => {
                 self.set_voters(Vec::new());
                 self.group = group;
             }
+            Record::AllMet => self.founded = true,
             Record::Pinned(pin) if pin.node == self.id => self.own_pin = Some(pin),
             Record::Pinned(pin) => {
                 // What was replayed is on disk.
@@ -162,21 +183,28 @@ impl Raft {
                 self.vote = if term == self.term { vote.or(self.vote) } else { vote };
                 self.term = term;
             }
+            Record::Snapshot(Snapshot { last, .. }) | Record::Begins(last) if !last.is_plausible() => {
+                return Err(Corrupt::new(format!("no log reaches {last}")));
+            }
             Record::Snapshot(snapshot) => {
                 self.commit = self.commit.max(snapshot.last.index);
                 self.snapshot = Some(snapshot);
             }
             Record::Begins(id) => {
+                // Only what is committed is ever taken away.
+                self.commit = self.commit.max(id.index);
                 self.log.rebase(id);
                 self.marks.clear();
             }
             Record::Entries(batch) => {
-                if batch.first() > self.log.last().index + 1 || batch.first() <= self.log.base().index {
+                if batch.first() > self.log.last().index + 1 || !batch.last_id().is_plausible() {
                     let (found, last) = (batch.first(), self.log.last());
                     return Err(Corrupt::new(format!(
                         "entries from {found} on do not follow a log that ends at {last}"
                     )));
                 }
+                // Its front may lie before the base: a snapshot may end in the middle of a record.
+                let Some(batch) = batch.from(self.log.base().index + 1) else { return Ok(()) };
                 self.overwrite_from(batch.first());
                 self.marks.push_back((batch.last(), self.replayed));
                 self.log.push(batch);
@@ -226,6 +254,16 @@ impl Raft {
     /// The voters, ascending.
     pub fn voters(&self) -> &[NodeId] {
         &self.voters
+    }
+
+    /// The name of its founding: a digest of the voters. 0 while it has joined nobody.
+    pub fn group(&self) -> u64 {
+        self.group
+    }
+
+    /// Whether all founders have met and said so: before that nobody stands for election.
+    pub fn is_founded(&self) -> bool {
+        self.founded
     }
 
     /// Its current term.

@@ -1,6 +1,6 @@
 //! The one way in.
 
-use super::{AppendReply, Cmd, Event, Founding, Msg, Raft, Record, Role, SnapshotReply, Term};
+use super::{AppendReply, Cmd, Event, Founding, Msg, Raft, Record, Role, Term};
 use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, NodeId, Protocol, Time};
 
 impl Protocol for Raft {
@@ -17,6 +17,10 @@ impl Protocol for Raft {
             Input::Command(Cmd::Snapshot { at, data }) => self.on_snapshot_taken(at, data, cx),
             Input::Command(Cmd::Installed { ok }) => self.on_installed(ok, cx),
             Input::Command(Cmd::StepDown) => self.on_step_down(cx),
+            Input::Command(Cmd::Abstain) => {
+                self.abstains = true;
+                self.on_step_down(cx);
+            }
             Input::Wake => self.on_wake(cx),
             Input::Durable(_) => self.on_durable(cx),
             Input::Link { peer, state } => self.on_link(peer, state, cx),
@@ -52,14 +56,11 @@ impl Raft {
                 self.on_append_reply(from, term, round, outcome, cx)
             }
             Msg::Snapshot(chunk) => self.on_chunk(from, *chunk, cx),
-            Msg::SnapshotReply(SnapshotReply { term, round, last, next }) => {
-                self.on_chunk_reply(from, term, round, last, next, cx)
-            }
+            Msg::SnapshotReply(reply) => self.on_chunk_reply(from, reply, cx),
             Msg::Forward(forward) => self.on_forward(from, forward, cx),
-            Msg::ForwardReply(reply) => {
-                cx.emit(Event::Placed { request: reply.request, placed: reply.placed })
-            }
+            Msg::ForwardReply(reply) => self.on_forward_reply(from, reply, cx),
             Msg::Join => self.on_join(from, cx),
+            Msg::Pins { digest, ask, .. } => self.on_pins(from, digest, ask, cx),
         }
     }
 
@@ -71,6 +72,7 @@ impl Raft {
             Msg::Append(m) => m.group,
             Msg::Snapshot(m) => m.group,
             Msg::Forward(m) => m.group,
+            Msg::Pins { group, .. } => *group,
             _ => return false,
         };
         self.group != 0 && group != self.group
@@ -81,6 +83,10 @@ impl Raft {
         let empty = self.replayed.0 == 0;
         if empty && let Founding::Found(_) = self.founding {
             cx.append(Record::Founded { voters: self.voters.clone() });
+        }
+        // A journal that was founded gives the first name. A crash may have left the founding without it, and
+        // then nothing was said under another.
+        if !self.voters.is_empty() && self.own_pin.is_none() {
             let pin = super::Pin { node: self.id, journal: boot.journal };
             cx.append(Record::Pinned(pin));
             self.own_pin = Some(pin);
@@ -88,6 +94,8 @@ impl Raft {
         if let Some(snapshot) = &self.snapshot {
             if self.log.last().index < snapshot.last.index {
                 self.log.rebase(snapshot.last);
+                self.marks.clear();
+                cx.append(Record::Begins(snapshot.last));
             }
             // Restoring is this node's own matter.
             cx.emit_now(Event::Restore(snapshot.clone()));
@@ -100,22 +108,8 @@ impl Raft {
         match state {
             LinkState::Down => peer.boot = None,
             LinkState::Up(boot) => {
-                let reborn = peer.boot.is_some_and(|known| known != boot);
-                peer.boot = Some(boot);
-                if reborn {
-                    // Whatever was on its way died with its former life; the next heartbeat asks anew.
-                    let next = peer.next;
-                    peer.probe_from(next);
-                    peer.granted = None;
-                }
-                if peer.voter && peer.pin.is_none() {
-                    // First contact: from now on its vote counts under this journal only. The pin must be on
-                    // disk before a vote counts, or a crash here would let it vote twice under two journals.
-                    let mark = cx.append(Record::Pinned(super::Pin { node: id, journal: boot.journal }));
-                    if let Some(peer) = self.peer_mut(id) {
-                        peer.pin = Some((boot.journal, mark));
-                    }
-                }
+                peer.greet(boot);
+                self.pin(id, boot, cx);
             }
         }
     }
@@ -129,8 +123,15 @@ impl Raft {
     }
 
     fn on_durable(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_leader() {
-            self.on_own_durable(cx);
+        // A pin that reached the disk makes votes count that came before.
+        match self.role {
+            Role::Follower => {}
+            Role::PreCandidate => self.count_pre_votes(cx),
+            Role::Candidate => self.count_votes(cx),
+            Role::Leader(_) => {
+                self.on_own_durable(cx);
+                self.confirm_reads(cx);
+            }
         }
     }
 

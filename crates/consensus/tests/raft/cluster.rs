@@ -5,7 +5,7 @@ use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, Raft, Raf
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 pub struct Cluster {
@@ -15,6 +15,8 @@ pub struct Cluster {
     pub now: Time,
     /// Disks sync at once.
     pub sync: bool,
+    /// Disks that never do.
+    pub hung: Vec<NodeId>,
     pub config: RaftConfig,
     rng: Rng,
 }
@@ -23,17 +25,58 @@ pub struct Node {
     pub turn: Option<Turn<Raft>>,
     pub disk: Disk,
     pub events: Vec<Event>,
-    founding: Founding,
+    pub founding: Founding,
     boot: Boot,
 }
 
-/// Records of one replica, and how many of them are on disk.
+/// What one replica wrote: what is on disk, and what waits for the next sync. As a journal promises it: a crash
+/// leaves a prefix of what was asked, and a compaction is there as of the next sync.
 #[derive(Default, Clone)]
 pub struct Disk {
-    pub records: Vec<Record>,
-    pub synced: usize,
-    /// Marks taken away by compactions in this life, less the records of their bases.
-    shift: i64,
+    /// Mark and record.
+    synced: Vec<(u64, Record)>,
+    pending: VecDeque<Write>,
+    appended: u64,
+}
+
+#[derive(Clone)]
+enum Write {
+    Append(u64, Record),
+    Compact(u64, Vec<Record>),
+}
+
+impl Disk {
+    /// What a start would find.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.synced.iter().map(|(_, record)| record)
+    }
+
+    /// Writes that wait for a sync.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    fn sync(&mut self, count: usize) {
+        for write in self.pending.drain(..count) {
+            match write {
+                Write::Append(mark, record) => self.synced.push((mark, record)),
+                Write::Compact(upto, base) => {
+                    let behind = self.synced.partition_point(|(mark, _)| *mark <= upto);
+                    self.synced.splice(..behind, base.into_iter().map(|record| (upto, record)));
+                }
+            }
+        }
+    }
+
+    /// A new life: marks count from one again.
+    fn open(&mut self) -> Vec<Record> {
+        self.pending.clear();
+        self.appended = self.synced.len() as u64;
+        for (at, (mark, _)) in self.synced.iter_mut().enumerate() {
+            *mark = at as u64 + 1;
+        }
+        self.records().cloned().collect()
+    }
 }
 
 struct Out<'a> {
@@ -45,15 +88,12 @@ struct Out<'a> {
 
 impl Io<Raft> for Out<'_> {
     fn append(&mut self, record: Record) -> usize {
-        self.disk.records.push(record);
+        self.disk.appended += 1;
+        self.disk.pending.push_back(Write::Append(self.disk.appended, record));
         1
     }
     fn compact(&mut self, upto: Mark, base: Vec<Record>) {
-        let gone = (upto.0 as i64 - self.disk.shift) as usize;
-        let added = base.len();
-        self.disk.records.splice(..gone, base);
-        self.disk.shift += gone as i64 - added as i64;
-        self.disk.synced = self.disk.records.len();
+        self.disk.pending.push_back(Write::Compact(upto.0, base));
     }
     fn send(&mut self, to: Recipients, msg: Msg) {
         for to in to.as_slice() {
@@ -62,6 +102,14 @@ impl Io<Raft> for Out<'_> {
     }
     fn emit(&mut self, event: Event) {
         self.events.push(event);
+    }
+}
+
+impl Node {
+    /// The same disk, and nobody runs on it.
+    pub fn asleep(&self) -> Node {
+        let (disk, founding) = (self.disk.clone(), self.founding.clone());
+        Node { turn: None, disk, events: Vec::new(), founding, boot: self.boot }
     }
 }
 
@@ -75,19 +123,30 @@ impl Cluster {
     }
 
     pub fn with(n: u64, config: RaftConfig) -> Cluster {
-        let mut cluster = Cluster {
-            nodes: BTreeMap::new(),
-            wire: Vec::new(),
-            now: Time(1),
-            sync: true,
-            config,
-            rng: Rng::from_seed(n),
-        };
+        let mut cluster = Cluster::seeded(config, n);
         for id in ids(n) {
             cluster.add(id, Founding::Found(ids(n)), JournalId(u128::from(id.0)));
         }
         cluster.settle();
         cluster
+    }
+
+    /// Nobody yet.
+    pub fn empty(config: RaftConfig) -> Cluster {
+        Cluster {
+            nodes: BTreeMap::new(),
+            wire: Vec::new(),
+            now: Time(1),
+            sync: true,
+            hung: Vec::new(),
+            config,
+            rng: Rng::from_seed(0),
+        }
+    }
+
+    /// Nobody yet, and chance of its own.
+    pub fn seeded(config: RaftConfig, seed: u64) -> Cluster {
+        Cluster { rng: Rng::from_seed(seed), ..Cluster::empty(config) }
     }
 
     /// A node on an empty journal of this name.
@@ -103,9 +162,7 @@ impl Cluster {
         let node = self.nodes.get_mut(&id).unwrap();
         let raft = Raft::new(id, self.config.clone(), node.founding.clone()).unwrap();
         let mut turn = Turn::new(raft, TurnLimits::default());
-        node.disk.records.truncate(node.disk.synced);
-        node.disk.shift = 0;
-        for record in node.disk.records.clone() {
+        for record in node.disk.open() {
             turn.replay(record).unwrap();
         }
         node.boot.incarnation += 1;
@@ -126,9 +183,15 @@ impl Cluster {
 
     /// Loses what is not on disk, and all that is on its way to the node.
     pub fn crash(&mut self, id: NodeId) {
+        self.crash_keeping(id, 0);
+    }
+
+    /// The same, but the first so many of the writes that wait for a sync reached the disk.
+    pub fn crash_keeping(&mut self, id: NodeId, writes: usize) {
         let node = self.nodes.get_mut(&id).unwrap();
         node.turn = None;
-        node.disk.records.truncate(node.disk.synced);
+        node.disk.sync(writes.min(node.disk.pending()));
+        node.disk.pending.clear();
         self.wire.retain(|(_, to, _)| *to != id);
     }
 
@@ -143,10 +206,13 @@ impl Cluster {
     }
 
     pub fn sync_node(&mut self, id: NodeId) {
+        if self.hung.contains(&id) {
+            return;
+        }
         let node = self.nodes.get_mut(&id).unwrap();
         let Some(turn) = &mut node.turn else { return };
         if let Some(mark) = turn.sync_due() {
-            node.disk.synced = node.disk.records.len();
+            node.disk.sync(node.disk.pending());
             let mut out =
                 Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
             turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
@@ -186,7 +252,7 @@ impl Cluster {
     }
 
     fn is_due(&self, id: NodeId) -> bool {
-        self.nodes[&id].turn.as_ref().is_some_and(|turn| turn.wake_at() <= self.now)
+        self.wake_at(id).is_some_and(|at| at <= self.now)
     }
 
     /// Lets time pass in steps of a millisecond, everything being delivered at once.
@@ -216,6 +282,24 @@ impl Cluster {
     pub fn leader(&self) -> Option<NodeId> {
         let leaders = self.nodes.iter().filter_map(|(id, node)| Some((node.turn.as_ref()?.protocol(), *id)));
         leaders.filter(|(raft, _)| raft.is_leader()).max_by_key(|(raft, _)| raft.term()).map(|(_, id)| id)
+    }
+
+    pub fn is_up(&self, id: NodeId) -> bool {
+        self.nodes[&id].turn.is_some()
+    }
+
+    /// How a founding with these voters is named, as their messages say.
+    pub fn group_of(&self, voters: &[NodeId]) -> u64 {
+        Raft::new(voters[0], self.config.clone(), Founding::Found(voters.to_vec())).unwrap().group()
+    }
+
+    pub fn raft_if_up(&self, id: NodeId) -> Option<&Raft> {
+        self.nodes[&id].turn.as_ref().map(Turn::protocol)
+    }
+
+    /// When a node that runs wants to be woken.
+    pub fn wake_at(&self, id: NodeId) -> Option<Time> {
+        self.nodes[&id].turn.as_ref().map(Turn::wake_at)
     }
 
     pub fn raft(&self, id: NodeId) -> &Raft {

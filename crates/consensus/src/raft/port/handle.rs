@@ -1,8 +1,11 @@
 //! What the application holds: a typed way to a Raft scope, made before the node runs.
 
 use super::ask::{Ask, RaftStatus, Read};
+use super::guarded;
 use super::sessions::{Envelope, SessionId};
-use quorate_core::{AnyAsk, Decider, Door, NoDecider, Reason, ScopeId, StateMachine, Ticket, promise};
+use quorate_core::{
+    AnyAsk, Decider, Door, NoDecider, NodeId, Reason, ScopeId, StateMachine, Ticket, promise,
+};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
@@ -27,8 +30,13 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     }
 
     /// Proposes a command; on a follower it is passed on to the leader, once. Settles with the state machine's
-    /// reply once it is committed and applied here. After [`quorate_core::Failure::Unknown`] it may still be
-    /// applied, and proposing it again may apply it twice: use a [`Session`] where that matters.
+    /// reply once it is committed and applied here. While nobody is known to lead it waits for
+    /// [`leader_patience`](crate::raft::RaftConfig::leader_patience).
+    ///
+    /// # Errors
+    /// After [`Failure::Rejected`](quorate_core::Failure::Rejected) it is not applied and never will be. After
+    /// [`Failure::Unknown`](quorate_core::Failure::Unknown) it may have been or may still be, and proposing it again
+    /// may apply it twice: use a [`Session`] where that matters.
     pub fn propose(&self, command: S::Command) -> Ticket<S::Reply> {
         self.enter(Envelope::Plain, command)
     }
@@ -60,7 +68,10 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| {
             let reader = Box::new(move |state: Result<&S, Reason>| match state {
-                Ok(state) => promise.done(f(state)),
+                Ok(state) => match guarded(|| f(state)) {
+                    Ok(answer) => promise.done(answer),
+                    Err(why) => promise.reject(Reason::Refused(format!("the reader panicked: {why}"))),
+                },
                 Err(why) => promise.reject(why),
             });
             Ask::Read { policy, reader }
@@ -74,7 +85,7 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
 
     /// Tells the decider of this replica something that is not in the log. Lossy: refused when too much waits.
     pub fn hint(&self, hint: D::Hint) -> Result<(), Reason> {
-        let ask: AnyAsk = Box::new(Ask::<S, D>::Hint(hint));
+        let ask: AnyAsk = Box::new(Ask::<S, D>::Hints(vec![hint]));
         self.door.enter()?.put(self.scope, ask);
         Ok(())
     }
@@ -83,6 +94,16 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     pub fn status(&self) -> Ticket<RaftStatus> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Status { promise })
+    }
+
+    /// Who leads, as soon as this replica knows. It may be news of yesterday by the time it is read.
+    ///
+    /// # Errors
+    /// Rejected as [`Reason::NotLeader`] if nobody was known to lead within
+    /// [`request_timeout`](crate::raft::RaftConfig::request_timeout).
+    pub fn leader(&self) -> Ticket<NodeId> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Leader { promise })
     }
 
     /// Has this replica stop leading, if it leads.
@@ -158,7 +179,7 @@ impl Session {
         command: S::Command,
     ) -> Ticket<S::Reply> {
         let acknowledged = self.open.first().map_or(self.next, |first| *first) - 1;
-        through.propose_in(self.id, sequence, acknowledged.min(sequence - 1), command)
+        through.propose_in(self.id, sequence, acknowledged.min(sequence.saturating_sub(1)), command)
     }
 
     /// The command of this number was answered and will not be proposed again.

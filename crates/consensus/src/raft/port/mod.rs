@@ -6,6 +6,7 @@
 
 mod ask;
 mod handle;
+mod leaderless;
 mod machine;
 mod promises;
 mod sessions;
@@ -17,7 +18,8 @@ pub use sessions::SessionId;
 use super::{Batch, Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot};
 use ask::{Ask, Reader};
 use bytes::Bytes;
-use machine::{Machine, Outcome};
+use leaderless::{Leaderless, Request};
+use machine::{Frozen, Machine, Outcome};
 use promises::{Promises, Waiter, reason};
 use quorate_core::{
     Answer, Corrupt, Decider, Failure, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
@@ -35,15 +37,25 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     decider: D,
     config: RaftConfig,
     promises: Promises<S::Reply>,
+    /// What waits until somebody is known to lead.
+    leaderless: Leaderless<S>,
     next_request: u64,
     /// Linearizable reads whose round is not confirmed, by request.
     unconfirmed: VecDeque<(u64, Reader<S>)>,
     /// Reads that wait for an index to be applied.
     confirmed: Vec<(Index, Reader<S>)>,
+    /// Local reads that came before it was known how far this replica had been before it was restarted.
+    early: VecDeque<(Time, Reader<S>)>,
+    /// The state machine is whole once this is applied.
+    whole: Option<Index>,
     committed: Index,
+    /// Up to where entries were given to be applied.
+    handed: Index,
     /// A snapshot to be put in place, and whether Raft waits for an answer.
     incoming: Option<(Snapshot, bool)>,
     log_bytes_applied: usize,
+    /// A view that no job serialises yet.
+    frozen: Option<Frozen<S::Frozen>>,
     serialising: bool,
     leading: Option<Leading>,
     poisoned: Option<String>,
@@ -57,9 +69,19 @@ struct Leading {
     ready: bool,
 }
 
+/// Runs the application's code outside a job; a panic there is no panic of the node. What it had half changed
+/// is not used any more.
+fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+    })
+}
+
 enum Done<S: StateMachine> {
     Applied { machine: Machine<S>, outcomes: Vec<(LogId, Outcome<S::Reply>)>, bytes: usize },
     Thawed { machine: Machine<S>, at: LogId, result: Result<(), Corrupt>, answer: bool },
+    Frozen { machine: Machine<S>, frozen: Frozen<S::Frozen> },
     Serialised { at: LogId, data: Option<Bytes> },
 }
 
@@ -73,12 +95,17 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             decider,
             config,
             promises: Promises::new(),
+            leaderless: Leaderless::new(),
             next_request: 1,
             unconfirmed: VecDeque::new(),
             confirmed: Vec::new(),
+            early: VecDeque::new(),
+            whole: None,
             committed: 0,
+            handed: 0,
             incoming: None,
             log_bytes_applied: 0,
+            frozen: None,
             serialising: false,
             leading: None,
             poisoned: None,
@@ -88,6 +115,16 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// The state and the last entry applied to it, unless a job has it at the moment.
     pub fn state(&self) -> Option<(&S, LogId)> {
         self.machine.as_ref().map(|machine| (&machine.state, machine.applied))
+    }
+
+    /// What a wire from another scope asks to tell the decider something that is not in the log.
+    pub fn hints(hints: Vec<D::Hint>) -> <Self as Port<Raft>>::Ask {
+        Ask::Hints(hints)
+    }
+
+    /// The decider, to look at.
+    pub fn decider(&self) -> &D {
+        &self.decider
     }
 
     fn request(&mut self) -> u64 {
@@ -103,7 +140,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         waiter: Waiter<S::Reply>,
         cx: &mut PortCx<'_, Raft>,
     ) {
-        if self.promises.len() >= self.config.promises_max {
+        if self.promises.len() + self.leaderless.len() >= self.config.promises_max {
             return waiter.fail(Failure::Rejected(Reason::Busy));
         }
         let encoded = postcard::to_extend(&envelope, Vec::new()).and_then(|data| match command {
@@ -121,26 +158,57 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if data.len() > max {
             return waiter.fail(Failure::Rejected(Reason::TooLarge { bytes: data.len(), max }));
         }
+        let data = Bytes::from(data);
+        if cx.protocol.leader().is_none() {
+            if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
+                return waiter.fail(Failure::Rejected(Reason::Busy));
+            }
+            let until = cx.now + self.config.leader_patience;
+            return self.leaderless.wait(Request::Propose { data, waiter }, until);
+        }
+        self.put_forward(data, waiter, cx);
+    }
+
+    fn put_forward(&mut self, data: Bytes, waiter: Waiter<S::Reply>, cx: &mut PortCx<'_, Raft>) {
         let request = self.request();
         self.promises.asked(request, waiter, cx.now + self.config.request_timeout);
-        cx.command(Cmd::Propose { request, data: data.into() });
+        cx.command(Cmd::Propose { request, data });
+    }
+
+    fn confirm(&mut self, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
+        let request = self.request();
+        self.unconfirmed.push_back((request, reader));
+        cx.command(Cmd::Read { request });
+    }
+
+    /// Somebody may lead by now: what waited for that goes on, before anything that came later.
+    fn end_leaderless(&mut self, cx: &mut PortCx<'_, Raft>) {
+        let Some(leader) = cx.protocol.leader().filter(|_| !self.leaderless.is_empty()) else { return };
+        for request in self.leaderless.end(leader) {
+            match request {
+                Request::Propose { data, waiter } => self.put_forward(data, waiter, cx),
+                Request::Read(reader) => self.confirm(reader, cx),
+            }
+        }
     }
 
     fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
-        if self.unconfirmed.len() + self.confirmed.len() >= self.config.promises_max {
+        let waiting = self.unconfirmed.len() + self.confirmed.len() + self.early.len();
+        if waiting + self.leaderless.len() >= self.config.promises_max {
             return reader(Err(Reason::Busy));
         }
         match policy {
-            // Not before the state machine is whole: what was committed when it stopped is applied first.
-            Read::Local => {
-                self.confirmed.push((0, reader));
+            // Not before the state machine is whole: what was committed when it stopped is applied first. One
+            // that has no log yet had none before.
+            Read::Local if self.whole.is_some() || cx.protocol.last() == LogId::ZERO => {
+                self.confirmed.push((self.whole.unwrap_or(0), reader));
                 self.answer_reads();
             }
-            Read::Linearizable => {
-                let request = self.request();
-                self.unconfirmed.push_back((request, reader));
-                cx.command(Cmd::Read { request });
+            Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
+            Read::Linearizable if cx.protocol.leader().is_none() => {
+                self.leaderless.wait(Request::Read(reader), cx.now + self.config.leader_patience);
             }
+            Read::Linearizable => self.confirm(reader, cx),
         }
     }
 
@@ -171,16 +239,27 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// decision is on its way.
     fn decide(&mut self, cx: &mut PortCx<'_, Raft>) {
         let (Some(leading), Some(machine)) = (&mut self.leading, &self.machine) else { return };
-        if machine.applied.index < leading.first || self.promises.has_decisions() {
+        let waits = machine.applied.index < leading.first || self.promises.has_decisions();
+        if waits || self.poisoned.is_some() {
             return;
         }
-        if !leading.ready {
-            leading.ready = true;
-            self.decider.lead(leading.term, &machine.state, cx.now);
-            cx.notice(RaftNotice::Leading { term: leading.term });
+        let (begins, term) = (!leading.ready, leading.term);
+        leading.ready = true;
+        let decided = guarded(|| {
+            let mut proposals = Vec::new();
+            if begins {
+                self.decider.lead(term, &machine.state, cx.now);
+            }
+            self.decider.decide(&machine.state, cx.now, cx.rng, &mut proposals);
+            proposals
+        });
+        if begins {
+            cx.notice(RaftNotice::Leading { term });
         }
-        let mut proposals = Vec::new();
-        self.decider.decide(&machine.state, cx.now, cx.rng, &mut proposals);
+        let proposals = match decided {
+            Ok(proposals) => proposals,
+            Err(why) => return self.poison(why, cx),
+        };
         for command in proposals {
             self.propose(Envelope::Plain, Some(&command), Waiter::Decider, cx);
         }
@@ -194,16 +273,17 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     }
 
     fn publish(&mut self, cx: &mut PortCx<'_, Raft>) {
-        if let Some(machine) = &self.machine {
-            for notice in self.decider.publish(&machine.state) {
-                cx.boxed_notice(notice);
-            }
+        let Some(machine) = self.machine.as_ref().filter(|_| self.poisoned.is_none()) else { return };
+        match guarded(|| self.decider.publish(&machine.state)) {
+            Ok(notices) => notices.into_iter().for_each(|notice| cx.boxed_notice(notice)),
+            Err(why) => self.poison(why, cx),
         }
     }
 
-    fn retire(&mut self) {
-        if self.leading.take().is_some() {
-            self.decider.retire();
+    fn retire(&mut self, cx: &mut PortCx<'_, Raft>) {
+        let led = self.leading.take().is_some_and(|leading| leading.ready);
+        if led && let Err(why) = guarded(|| self.decider.retire()) {
+            self.poison(why, cx);
         }
         self.promises.retired(self.committed);
         for (_, reader) in std::mem::take(&mut self.unconfirmed) {
@@ -211,19 +291,27 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         }
     }
 
+    fn settle_all(&mut self, reason: &Reason) {
+        self.promises.fail_all(reason);
+        self.leaderless.fail_all(reason);
+        let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
+        let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, reader)| reader);
+        let early = std::mem::take(&mut self.early).into_iter().map(|(_, reader)| reader);
+        for reader in unconfirmed.chain(confirmed).chain(early) {
+            reader(Err(reason.clone()));
+        }
+    }
+
     fn poison(&mut self, why: String, cx: &mut PortCx<'_, Raft>) {
-        let reason = Reason::Poisoned(why.clone());
-        self.promises.fail_all(&reason);
-        for (_, reader) in std::mem::take(&mut self.unconfirmed) {
-            reader(Err(reason.clone()));
+        if self.poisoned.is_some() {
+            return;
         }
-        for (_, reader) in std::mem::take(&mut self.confirmed) {
-            reader(Err(reason.clone()));
-        }
-        cx.notice(RaftNotice::Poisoned { why: why.clone() });
-        self.poisoned = Some(why);
-        // One that cannot apply should not lead.
-        cx.command(Cmd::StepDown);
+        self.poisoned = Some(why.clone());
+        self.settle_all(&Reason::Poisoned(why.clone()));
+        cx.notice(RaftNotice::Poisoned { why });
+        // One that cannot apply should not lead, and restores nothing.
+        cx.command(Cmd::Abstain);
+        cx.command(Cmd::Installed { ok: false });
     }
 
     fn status(&self, raft: &Raft) -> RaftStatus {
@@ -238,21 +326,34 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),
             snapshot: raft.snapshot().map_or(LogId::ZERO, |snapshot| snapshot.last),
             log_bytes: raft.log().bytes(),
-            waiting: self.promises.len() + self.unconfirmed.len() + self.confirmed.len(),
+            waiting: self.promises.len()
+                + self.leaderless.len()
+                + self.unconfirmed.len()
+                + self.confirmed.len()
+                + self.early.len(),
             sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
             poisoned: self.poisoned.clone(),
             counters: raft.counters(),
         }
     }
 
-    /// A snapshot is taken once enough log was applied: the view is frozen here, serialised elsewhere.
+    /// A snapshot is taken once enough log was applied: the view is frozen where the state is, serialised
+    /// elsewhere.
     fn freeze(&mut self) -> Option<Job> {
         if self.serialising || self.log_bytes_applied < self.config.snapshot_log_bytes {
             return None;
         }
-        let frozen = self.machine.as_ref()?.freeze();
+        let machine = self.machine.take()?;
         self.serialising = true;
         self.log_bytes_applied = 0;
+        Some(Job::own(move |_| {
+            let frozen = machine.freeze();
+            Done::<S>::Frozen { machine, frozen }
+        }))
+    }
+
+    fn serialise(&mut self) -> Option<Job> {
+        let frozen = self.frozen.take()?;
         let without_sessions = self.without_sessions();
         Some(Job::pool(move |_| {
             let at = frozen.at;
@@ -271,9 +372,17 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let machine = self.machine.take()?;
         let (snapshot, answer) = self.incoming.take()?;
         let at = snapshot.last;
-        Some(Job::own(move |_| match machine.thaw(at, &snapshot.data) {
-            Ok(machine) => Done::<S>::Thawed { machine, at, result: Ok(()), answer },
-            Err(why) => Done::Thawed { machine, at, result: Err(why), answer },
+        // The log may have brought the state further while the snapshot came: it never goes back.
+        let restored = if machine.applied.index >= at.index { Some(Ok(())) } else { None };
+        self.handed = self.handed.max(at.index);
+        Some(Job::own(move |_| {
+            if let Some(result) = restored {
+                return Done::<S>::Thawed { machine, at, result, answer };
+            }
+            match machine.thaw(at, &snapshot.data) {
+                Ok(machine) => Done::Thawed { machine, at, result: Ok(()), answer },
+                Err(why) => Done::Thawed { machine, at, result: Err(why), answer },
+            }
         }))
     }
 
@@ -293,6 +402,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         }
         let upto = batches.last()?.last().min(self.committed);
         let wanted = self.promises.wanted(upto);
+        self.handed = upto;
         let mut machine = self.machine.take()?;
         Some(Job::own(move |_| {
             let outcomes = machine.apply(&batches, upto, &wanted);
@@ -312,21 +422,34 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 Ask::Open { promise } => promise.reject(why),
                 Ask::Read { reader, .. } => reader(Err(why)),
                 Ask::StepDown { promise } => promise.reject(why),
+                Ask::Leader { promise } => promise.reject(why),
                 Ask::Status { promise } => promise.done(self.status(cx.protocol)),
-                Ask::Hint(_) => {}
+                Ask::Hints(_) => {}
             };
         }
+        self.end_leaderless(cx);
         match ask {
             Ask::Propose { envelope, command, promise } => {
                 self.propose(envelope, Some(&command), Waiter::Reply(promise), cx)
             }
             Ask::Open { promise } => self.propose(Envelope::Open, None, Waiter::Opened(promise), cx),
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
-            Ask::Hint(hint) => {
-                self.decider.hint(hint, cx.now);
+            Ask::Hints(hints) => {
+                for hint in hints {
+                    self.decider.hint(hint, cx.now);
+                }
                 self.decide(cx);
             }
+            Ask::Hint(hint) => match guarded(|| self.decider.hint(hint, cx.now)) {
+                Ok(()) => self.decide(cx),
+                Err(why) => self.poison(why, cx),
+            },
             Ask::Status { promise } => promise.done(self.status(cx.protocol)),
+            Ask::Leader { promise } => match cx.protocol.leader() {
+                Some(leader) => promise.done(leader),
+                None if self.leaderless.len() >= self.config.promises_max => promise.reject(Reason::Busy),
+                None => self.leaderless.wonder(promise, cx.now + self.config.request_timeout),
+            },
             Ask::StepDown { promise } => {
                 cx.command(Cmd::StepDown);
                 promise.done(());
@@ -337,7 +460,12 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     fn event(&mut self, event: Event, cx: &mut PortCx<'_, Raft>) {
         match event {
             Event::Placed { request, placed } => {
-                self.promises.placed(request, placed);
+                self.promises.placed(request, placed, self.handed);
+            }
+            Event::CaughtUp { upto } => {
+                self.whole = Some(upto);
+                self.confirmed.extend(std::mem::take(&mut self.early).into_iter().map(|(_, r)| (upto, r)));
+                self.answer_reads();
             }
             Event::Committed { upto } => self.committed = self.committed.max(upto),
             Event::ReadReady { index, requests } => {
@@ -355,17 +483,22 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 self.committed = self.committed.max(snapshot.last.index);
                 self.incoming = Some((snapshot, false));
             }
+            Event::Install(_) if self.poisoned.is_some() => cx.command(Cmd::Installed { ok: false }),
             Event::Install(snapshot) => self.incoming = Some((snapshot, true)),
             Event::Elected { term, first } => {
                 self.leading = Some(Leading { term, first, ready: false });
                 cx.notice(RaftNotice::Elected { term });
+                self.end_leaderless(cx);
             }
             Event::Retired { term } => {
-                self.retire();
+                self.retire(cx);
                 cx.notice(RaftNotice::Retired { term });
                 self.publish(cx);
             }
-            Event::Following { term, leader } => cx.notice(RaftNotice::Following { term, leader }),
+            Event::Following { term, leader } => {
+                cx.notice(RaftNotice::Following { term, leader });
+                self.end_leaderless(cx);
+            }
         }
     }
 
@@ -376,7 +509,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         if self.incoming.is_some() {
             return self.thaw();
         }
-        self.freeze().or_else(|| self.apply(raft))
+        self.serialise().or_else(|| self.freeze()).or_else(|| self.apply(raft))
     }
 
     fn done(&mut self, answer: Result<Answer, JobPanic>, cx: &mut PortCx<'_, Raft>) {
@@ -414,6 +547,13 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 }
                 self.after_change(cx);
             }
+            Done::Frozen { machine, frozen } => {
+                self.machine = Some(machine);
+                self.frozen = Some(frozen);
+                // Whoever came while it was away.
+                self.answer_reads();
+                self.decide(cx);
+            }
             Done::Serialised { at, data } => {
                 self.serialising = false;
                 if let Some(data) = data {
@@ -427,23 +567,25 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     fn wake_at(&self) -> Time {
         let decides = self.leading.as_ref().is_some_and(|leading| leading.ready)
             && self.machine.is_some()
+            && self.poisoned.is_none()
             && !self.promises.has_decisions();
         let decider = if decides { self.decider.wake_at() } else { Time::NEVER };
-        self.promises.deadline().min(decider)
+        let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until);
+        self.promises.deadline().min(self.leaderless.deadline()).min(early).min(decider)
     }
 
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
         self.promises.expire(cx.now);
+        self.leaderless.expire(cx.now);
+        while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {
+            let Some((_, reader)) = self.early.pop_front() else { break };
+            reader(Err(Reason::Deadline));
+        }
         self.decide(cx);
     }
 
     fn stop(&mut self) {
-        self.promises.fail_all(&Reason::Stopped);
-        let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
-        let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, reader)| reader);
-        for reader in unconfirmed.chain(confirmed) {
-            reader(Err(Reason::Stopped));
-        }
+        self.settle_all(&Reason::Stopped);
     }
 }
 

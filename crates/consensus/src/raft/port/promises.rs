@@ -23,11 +23,13 @@ struct Waiting<R> {
 pub(super) struct Promises<R> {
     unplaced: VecDeque<(u64, Waiting<R>)>,
     placed: VecDeque<(LogId, Waiting<R>)>,
+    /// How many of them are the decider's.
+    decisions: usize,
 }
 
 impl<R> Promises<R> {
     pub fn new() -> Self {
-        Promises { unplaced: VecDeque::new(), placed: VecDeque::new() }
+        Promises { unplaced: VecDeque::new(), placed: VecDeque::new(), decisions: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -37,22 +39,31 @@ impl<R> Promises<R> {
     pub fn asked(&mut self, request: u64, mut waiter: Waiter<R>, until: Time) {
         // From here on it may happen, whether or not an answer comes.
         waiter.mark_in_doubt();
+        self.decisions += usize::from(matches!(waiter, Waiter::Decider));
         self.unplaced.push_back((request, Waiting { waiter, until }));
     }
 
-    /// A place, or none. The request is nearly always the first. Tells whether it was the decider's.
-    pub fn placed(&mut self, request: u64, placed: Result<LogId, NotPlaced>) -> bool {
-        let Some(at) = self.unplaced.iter().position(|(number, _)| *number == request) else { return false };
-        let Some((_, waiting)) = self.unplaced.remove(at) else { return false };
-        let own = matches!(waiting.waiter, Waiter::Decider);
+    /// A place, or none. The request is nearly always the first. What was `handed` out to be applied came to
+    /// something already, and to what is not known here any more.
+    pub fn placed(&mut self, request: u64, placed: Result<LogId, NotPlaced>, handed: Index) {
+        let Some(at) = self.unplaced.iter().position(|(number, _)| *number == request) else { return };
+        let Some((_, waiting)) = self.unplaced.remove(at) else { return };
         match placed {
+            Ok(id) if id.index <= handed => {
+                let why = "it was applied, or lost, before its place became known";
+                self.end(waiting).fail(Failure::Unknown(Reason::Refused(why.into())));
+            }
             Ok(id) => {
                 let behind = self.placed.iter().rev().take_while(|(other, _)| other.index > id.index).count();
                 self.placed.insert(self.placed.len() - behind, (id, waiting));
             }
-            Err(why) => waiting.waiter.fail(Failure::Rejected(reason(why))),
+            Err(why) => self.end(waiting).fail(Failure::Rejected(reason(why))),
         }
-        own
+    }
+
+    fn end(&mut self, waiting: Waiting<R>) -> Waiter<R> {
+        self.decisions -= usize::from(matches!(waiting.waiter, Waiter::Decider));
+        waiting.waiter
     }
 
     /// The places up to `upto` that somebody waits for.
@@ -73,11 +84,11 @@ impl<R> Promises<R> {
             match outcomes.peek() {
                 Some((at, _)) if *at == id => {
                     if let Some((_, outcome)) = outcomes.next() {
-                        waiting.waiter.settle(outcome);
+                        self.end(waiting).settle(outcome);
                     }
                 }
                 // Applied, and not this entry: it was overwritten and never will be.
-                _ => waiting.waiter.fail(Failure::Rejected(Reason::LeadershipLost)),
+                _ => self.end(waiting).fail(Failure::Rejected(Reason::LeadershipLost)),
             }
         }
     }
@@ -88,7 +99,7 @@ impl<R> Promises<R> {
             && id.index <= upto
         {
             let Some((_, waiting)) = self.placed.pop_front() else { break };
-            waiting.waiter.fail(Failure::Unknown(Reason::LeadershipLost));
+            self.end(waiting).fail(Failure::Unknown(Reason::LeadershipLost));
         }
     }
 
@@ -98,7 +109,7 @@ impl<R> Promises<R> {
             && id.index > committed
         {
             let Some((_, waiting)) = self.placed.pop_back() else { break };
-            waiting.waiter.fail(Failure::Unknown(Reason::LeadershipLost));
+            self.end(waiting).fail(Failure::Unknown(Reason::LeadershipLost));
         }
     }
 
@@ -112,21 +123,21 @@ impl<R> Promises<R> {
     pub fn expire(&mut self, now: Time) {
         while self.unplaced.front().is_some_and(|(_, w)| w.until <= now) {
             let Some((_, waiting)) = self.unplaced.pop_front() else { break };
-            waiting.waiter.fail(Failure::Unknown(Reason::Deadline));
+            self.end(waiting).fail(Failure::Unknown(Reason::Deadline));
         }
         while self.placed.front().is_some_and(|(_, w)| w.until <= now) {
             let Some((_, waiting)) = self.placed.pop_front() else { break };
-            waiting.waiter.fail(Failure::Unknown(Reason::Deadline));
+            self.end(waiting).fail(Failure::Unknown(Reason::Deadline));
         }
     }
 
     /// Whether an entry of the decider is on its way.
     pub fn has_decisions(&self) -> bool {
-        let own = |waiting: &Waiting<R>| matches!(waiting.waiter, Waiter::Decider);
-        self.unplaced.iter().any(|(_, w)| own(w)) || self.placed.iter().any(|(_, w)| own(w))
+        self.decisions > 0
     }
 
     pub fn fail_all(&mut self, why: &Reason) {
+        self.decisions = 0;
         let unplaced = self.unplaced.drain(..).map(|(_, w)| w);
         for waiting in unplaced.chain(self.placed.drain(..).map(|(_, w)| w)) {
             waiting.waiter.fail(Failure::Unknown(why.clone()));

@@ -1,0 +1,189 @@
+//! What is on disk can be opened again, whatever was overwritten, compacted or cut before.
+
+use crate::cluster::{Cluster, ids};
+use crate::made::{append, entries};
+use bytes::Bytes;
+use quorate_consensus::raft::{
+    Cmd, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record, Snapshot, SnapshotChunk,
+};
+use quorate_core::{JournalId, NodeId, Protocol};
+
+const F: NodeId = NodeId(1);
+const L: NodeId = NodeId(2);
+const M: NodeId = NodeId(3);
+
+/// A follower alone; its leaders are made by hand.
+fn follower(config: RaftConfig) -> (Cluster, u64) {
+    let mut cluster = Cluster::empty(config);
+    cluster.add(F, Founding::Found(ids(3)), JournalId(1));
+    let group = cluster.group_of(&ids(3));
+    (cluster, group)
+}
+
+fn chunk(group: u64, term: u64, last: LogId, data: &'static [u8]) -> Msg {
+    Msg::Snapshot(Box::new(SnapshotChunk {
+        group,
+        term,
+        round: 1,
+        last,
+        total: data.len() as u64,
+        checksum: crc32fast::hash(data),
+        offset: 0,
+        data: Bytes::from_static(data),
+    }))
+}
+
+fn terms(cluster: &Cluster) -> Vec<(u64, u64)> {
+    let log = cluster.raft(F).log();
+    (log.base().index + 1..=log.last().index).map(|i| (i, log.term_at(i).unwrap())).collect()
+}
+
+fn reopen(cluster: &mut Cluster) {
+    let before = (terms(cluster), cluster.raft(F).log().base());
+    cluster.crash(F);
+    cluster.start(F);
+    assert_eq!((terms(cluster), cluster.raft(F).log().base()), before);
+}
+
+#[test]
+fn a_log_compacted_before_an_overwritten_record_opens_again() {
+    let (mut cluster, group) = follower(RaftConfig { trailing_entries: 0, ..RaftConfig::default() });
+    cluster.deliver(L, F, append(group, 1, LogId::ZERO, 1, vec![entries(1, 1, 3)]));
+    cluster.deliver(L, F, append(group, 1, LogId::new(1, 3), 1, vec![entries(4, 1, 7)]));
+    cluster.deliver(M, F, append(group, 2, LogId::new(1, 1), 1, vec![entries(2, 2, 4)]));
+    cluster.command(F, Cmd::Snapshot { at: LogId::new(1, 1), data: Bytes::from_static(b"one") });
+    cluster.deliver(M, F, append(group, 2, LogId::new(2, 5), 1, vec![entries(6, 2, 1)]));
+    reopen(&mut cluster);
+    assert_eq!(terms(&cluster), [(2, 2), (3, 2), (4, 2), (5, 2), (6, 2)]);
+}
+
+#[test]
+fn a_snapshot_may_end_in_the_middle_of_a_record() {
+    let (mut cluster, group) = follower(RaftConfig::default());
+    cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 10)]));
+    cluster.deliver(L, F, chunk(group, 1, LogId::new(1, 6), b"six"));
+    cluster.command(F, Cmd::Installed { ok: true });
+    assert_eq!(cluster.raft(F).log().base(), LogId::new(1, 6));
+    assert_eq!(cluster.last(F), LogId::new(1, 10));
+    reopen(&mut cluster);
+    assert_eq!(terms(&cluster), [(7, 1), (8, 1), (9, 1), (10, 1)]);
+}
+
+// The leader never looks behind what was matched: a follower that could still forget it would be stuck.
+#[test]
+fn a_snapshot_is_acknowledged_once_it_is_on_disk() {
+    let (mut cluster, group) = follower(RaftConfig::default());
+    cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![]));
+    cluster.sync = false;
+    cluster.deliver(L, F, chunk(group, 1, LogId::new(1, 6), b"six"));
+    cluster.wire.clear();
+    cluster.command(F, Cmd::Installed { ok: true });
+    assert!(cluster.wire.is_empty(), "{:?}", cluster.wire);
+    cluster.sync_node(F);
+    let matched = |msg: &Msg| matches!(msg, Msg::AppendReply(r) if r.outcome == Outcome::Matched(6));
+    assert!(cluster.wire.iter().any(|(_, _, msg)| matched(msg)), "{:?}", cluster.wire);
+    cluster.crash(F);
+    cluster.start(F);
+    assert_eq!(cluster.raft(F).snapshot().unwrap().last, LogId::new(1, 6));
+}
+
+#[test]
+fn a_founder_whose_first_writes_were_cut_has_its_vote() {
+    for kept in 0..=2 {
+        let mut cluster = Cluster::empty(RaftConfig::default());
+        cluster.sync = false;
+        cluster.add(F, Founding::Found(vec![F]), JournalId(1));
+        cluster.crash_keeping(F, kept);
+        cluster.sync = true;
+        cluster.start(F);
+        assert_eq!(cluster.elect(), F, "{kept} writes were on disk");
+    }
+}
+
+#[test]
+fn one_that_joined_finds_the_group_again_also_when_it_is_told_to_found_it() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.propose(leader, b"x");
+    let newcomer = NodeId(9);
+    cluster.add(newcomer, Founding::Join(ids(3)), JournalId(9));
+    cluster.pass(1_000);
+    assert_eq!(cluster.last(newcomer), cluster.last(leader));
+    cluster.crash(newcomer);
+    cluster.nodes.get_mut(&newcomer).unwrap().founding = Founding::Found([ids(3), vec![newcomer]].concat());
+    cluster.start(newcomer);
+    // A new leader serves it only if it asks.
+    cluster.crash(leader);
+    let next = cluster.elect();
+    cluster.propose(next, b"y");
+    cluster.pass(1_000);
+    assert_eq!(cluster.last(newcomer), cluster.last(next));
+    assert!(cluster.raft(newcomer).voters().is_empty(), "and it has no vote");
+}
+
+#[test]
+fn compaction_at_every_place_of_a_log_with_overwrites_opens_to_the_same_log() {
+    for at in 1..=9u64 {
+        for trailing in [0, 1, 3, 100] {
+            let config = RaftConfig { trailing_entries: trailing, ..RaftConfig::default() };
+            let (mut cluster, group) = follower(config);
+            cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 4)]));
+            cluster.deliver(L, F, append(group, 1, LogId::new(1, 4), 0, vec![entries(5, 1, 4)]));
+            cluster.deliver(M, F, append(group, 2, LogId::new(1, 3), 0, vec![entries(4, 2, 2)]));
+            cluster.deliver(M, F, append(group, 2, LogId::new(2, 5), 9, vec![entries(6, 2, 4)]));
+            assert_eq!(cluster.raft(F).commit(), 9);
+            let term = cluster.raft(F).log().term_at(at).unwrap();
+            for _ in 0..2 {
+                cluster
+                    .command(F, Cmd::Snapshot { at: LogId::new(term, at), data: Bytes::from_static(b"s") });
+                let last = cluster.last(F).index;
+                let more = append(group, 2, LogId::new(2, last), 9, vec![entries(last + 1, 2, 1)]);
+                cluster.deliver(M, F, more);
+                reopen(&mut cluster);
+                let next = cluster.raft(F).log().last();
+                cluster.deliver(M, F, append(group, 2, next, next.index, vec![]));
+                cluster.command(F, Cmd::Snapshot { at: next, data: Bytes::from_static(b"t") });
+                cluster.deliver(M, F, append(group, 2, next, 0, vec![entries(next.index + 1, 2, 1)]));
+                reopen(&mut cluster);
+            }
+            let records = cluster.nodes[&F].disk.records();
+            assert_eq!(records.filter(|r| matches!(r, Record::Snapshot(_))).count(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_says_what_no_replica_writes_is_refused() {
+    let far = LogId::new(1, u64::MAX);
+    let bad = [
+        Record::Founded { voters: vec![] },
+        Record::Founded { voters: vec![L, F] },
+        Record::Founded { voters: vec![F, F] },
+        Record::Begins(far),
+        Record::Snapshot(Snapshot { last: far, data: Bytes::new() }),
+        Record::Entries(entries(7, 1, 1)),
+        Record::Entries(entries(u64::MAX - 1, 1, 1)),
+    ];
+    for record in bad {
+        let mut raft = Raft::new(F, RaftConfig::default(), Founding::Found(ids(3))).unwrap();
+        assert!(raft.replay(record.clone()).is_err(), "{record:?}");
+    }
+}
+
+// Figure 2: term, vote and log are persistent.
+#[test]
+fn term_vote_and_log_survive_a_crash() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.propose(leader, b"a");
+    cluster.pass(10);
+    for id in ids(3) {
+        let (term, vote) = (cluster.raft(id).term(), cluster.raft(id).vote());
+        let log = cluster.commands(id);
+        cluster.crash(id);
+        cluster.start(id);
+        assert_eq!((cluster.raft(id).term(), cluster.raft(id).vote()), (term, vote));
+        assert_eq!(cluster.commands(id), log);
+        assert!(cluster.take_events(id).iter().all(|e| !matches!(e, Event::Restore(_))), "no snapshot yet");
+    }
+}
