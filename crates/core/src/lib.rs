@@ -3,8 +3,8 @@
 //! * [`Protocol`], [`Input`], [`Effect`], [`Cx`]: the seam that every protocol is written against.
 //! * [`Turn`]: the driver's rules as a value. [`Host`]: many scopes as one protocol.
 //! * [`Port`], [`Job`], [`Door`], [`Ticket`]: the application's side.
-//! * [`Wire`]: bounded, versioned bytes.
-//! * [`quorum`]: who may vote, and how much weight decides.
+//! * [`Link`]: the envelope and the handshake. [`Wire`]: bounded, versioned bytes.
+//! * [`quorum`]: who may vote, and how much weight decides. [`queue`]: a bounded priority queue with aging.
 //!
 //! What is deliberately absent: clocks, threads, sockets, files, global chance, and any iteration whose order
 //! differs from run to run.
@@ -15,8 +15,10 @@ mod door;
 mod frame;
 mod host;
 mod id;
+mod link;
 mod machine;
 mod port;
+pub mod queue;
 pub mod quorum;
 mod rng;
 mod seam;
@@ -31,6 +33,7 @@ pub use door::{AnyAsk, Door, Place};
 pub use frame::{Frame, HEAD_BYTES};
 pub use host::{Host, HostBuilder, HostCmd, HostCounters, HostError, HostEvent, HostMsg, HostRecord};
 pub use id::{AgentId, ClusterId, JournalId, NodeId, ScopeId};
+pub use link::{Identity, Link, LinkCounters, LinkLimits, Received, class_of};
 pub use machine::{Applied, Decider, NoDecider, StateMachine};
 pub use port::{Answer, Job, JobKind, JobPanic, Notice, Port, PortCx};
 pub use rng::Rng;

@@ -62,9 +62,10 @@ impl<P: Protocol> PortCx<'_, P> {
     }
 }
 
-/// What a port tells observers. Lossy for them: they have bounded queues that count what they dropped.
-pub trait Notice: Any + Debug + Send {}
-impl<T: Any + Debug + Send> Notice for T {}
+/// What a port tells observers. Lossy for them: they have bounded queues that count what they dropped. One value
+/// is shared by all of them, on whatever threads they are: hence `Sync`.
+pub trait Notice: Any + Debug + Send + Sync {}
+impl<T: Any + Debug + Send + Sync> Notice for T {}
 
 /// What a job answers; the port that made it knows the type.
 pub type Answer = Box<dyn Any + Send>;

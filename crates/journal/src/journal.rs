@@ -1,3 +1,5 @@
+//! The trait itself. What it leaves out: when to sync and what waits for it, which are the driver's rules.
+
 use bytes::Bytes;
 use quorate_core::{Blobs, Boot, Corrupt, JournalId, Mark, ScopeId};
 
@@ -14,7 +16,8 @@ pub trait Journal: Send {
     fn begin_life(&mut self) -> Result<Boot, JournalError>;
 
     /// Hands out every record: for each scope its base first, then what was appended behind it, in order.
-    /// The n-th record of a scope has [`Mark`] n; appends go on from there.
+    /// The n-th record of a scope has [`Mark`] n; appends go on from there. An error of `each` ends the load
+    /// and is returned.
     fn load(
         &mut self,
         each: &mut dyn FnMut(ScopeId, Bytes) -> Result<(), Corrupt>,
@@ -24,7 +27,11 @@ pub trait Journal: Send {
     fn append(&mut self, scope: ScopeId, record: Bytes) -> Result<(), JournalError>;
 
     /// Replaces every record of the scope up to and with `upto` by `base`, atomically, as of the next
-    /// [`Journal::sync`]. Later marks keep their numbers.
+    /// [`Journal::sync`]. Later marks keep their numbers, in this life. To compact up to the same mark again
+    /// replaces the base.
+    ///
+    /// A mark that was never appended, or one below the scope's last compaction in this life, is the caller's
+    /// bug: the implementation asserts, or refuses with an error. Either way nothing of it reaches the disk.
     fn compact(&mut self, scope: ScopeId, upto: Mark, base: Vec<Bytes>) -> Result<(), JournalError>;
 
     /// Returns once everything asked so far is on disk: one sync for all that waited. After an error nothing
@@ -33,6 +40,33 @@ pub trait Journal: Send {
 
     /// A way to its objects, for the threads that run jobs.
     fn blobs(&self) -> Box<dyn Blobs>;
+}
+
+impl<J: Journal + ?Sized> Journal for Box<J> {
+    fn id(&self) -> JournalId {
+        (**self).id()
+    }
+    fn begin_life(&mut self) -> Result<Boot, JournalError> {
+        (**self).begin_life()
+    }
+    fn load(
+        &mut self,
+        each: &mut dyn FnMut(ScopeId, Bytes) -> Result<(), Corrupt>,
+    ) -> Result<(), JournalError> {
+        (**self).load(each)
+    }
+    fn append(&mut self, scope: ScopeId, record: Bytes) -> Result<(), JournalError> {
+        (**self).append(scope, record)
+    }
+    fn compact(&mut self, scope: ScopeId, upto: Mark, base: Vec<Bytes>) -> Result<(), JournalError> {
+        (**self).compact(scope, upto, base)
+    }
+    fn sync(&mut self) -> Result<(), JournalError> {
+        (**self).sync()
+    }
+    fn blobs(&self) -> Box<dyn Blobs> {
+        (**self).blobs()
+    }
 }
 
 /// A journal that fails.

@@ -1,11 +1,18 @@
 //! The network, which the application brings.
 //!
 //! [`Transport`] is the one trait that must be implemented; what arrives is pushed into an [`Inbox`] from the
-//! application's own receive loop, thread or task.
+//! application's own receive loop, thread or task. [`Loopback`] joins nodes of one process; [`conformance`] is the
+//! suite for a transport of your own.
+//!
+//! What is deliberately absent: sockets, threads and clocks (adapters have them), and any notion of who a peer
+//! really is (that is the link's).
 
+pub mod conformance;
 mod inbox;
+mod loopback;
 
 pub use inbox::{Full, Inbox, InboxLimits};
+pub use loopback::{Loopback, LoopbackTransport};
 pub use quorate_core::{Frame, HEAD_BYTES, NodeId};
 
 /// Sends frames to peers. Never blocks; may drop, delay, double or reorder: protocols repeat what matters.

@@ -38,6 +38,10 @@ pub struct RaftConfig {
     pub promises_max: usize,
     /// Replicas without a vote that a leader serves; beyond it newcomers are not answered. Default 16 (guess).
     pub learners_max: usize,
+    /// How long a proposal or a linearizable read waits on a replica that knows nobody who leads, before it is
+    /// answered Rejected: right after a start, or while a leader is being replaced. Zero: not at all. Default 1 s
+    /// (guess: some elections).
+    pub leader_patience: Duration,
     /// How long a proposal may stay undecided before it is answered Unknown. Default 10 s (guess).
     pub request_timeout: Duration,
     /// Client sessions kept; beyond it the one used longest ago is closed, agreed through the log. Default 10,000.
@@ -66,6 +70,7 @@ impl Default for RaftConfig {
             trailing_entries: 1000,
             promises_max: 65_536,
             learners_max: 16,
+            leader_patience: Duration::from_secs(1),
             request_timeout: Duration::from_secs(10),
             sessions_max: 10_000,
             session_window: 1024,

@@ -37,6 +37,12 @@ impl Raft {
         if self.abstains || self.install.as_ref().is_some_and(|install| install.restoring.is_some()) {
             return;
         }
+        if !self.founded {
+            self.tell_pins(true, cx);
+        }
+        if !self.founded {
+            return;
+        }
         self.role = Role::PreCandidate;
         self.counters.pre_campaigns += 1;
         self.forget_votes();

@@ -32,6 +32,7 @@ impl Raft {
         let reply =
             Msg::AppendReply(AppendReply { term: self.term, round, outcome: Outcome::Matched(matched) });
         if self.ack_before_sync() {
+            // The planted bug: this does promise something.
             cx.send_now(from, reply);
         } else {
             cx.send(from, reply);
@@ -70,6 +71,7 @@ impl Raft {
             cx.append(Record::Joined { group });
         }
         self.follow(term, Some(from), cx);
+        self.learn_founding(from, cx);
         self.heard_leader_at = Some(cx.now);
         self.wait_for_election(cx);
         true

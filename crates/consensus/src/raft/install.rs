@@ -83,6 +83,7 @@ impl Raft {
             let (journal, _) = peer.pin?;
             Some(Record::Pinned(super::Pin { node: peer.id, journal }))
         }));
+        base.extend(self.founded.then_some(Record::AllMet));
         base.push(Record::Hard { term: self.term, vote: self.vote });
         base.extend(self.snapshot.clone().map(Record::Snapshot));
         base.push(Record::Begins(self.log.base()));

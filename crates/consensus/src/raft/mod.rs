@@ -25,6 +25,7 @@ mod cmd;
 mod config;
 mod election;
 mod follow;
+mod founding;
 mod ids;
 mod install;
 mod leader;

@@ -32,6 +32,15 @@ pub enum Msg {
     ForwardReply(ForwardReply),
     /// Somebody without a vote wants the log: a newcomer, or a voter that lost its disk.
     Join,
+    /// Under which journals the voters are known, once that is on disk.
+    Pins {
+        /// The founding.
+        group: u64,
+        /// Of all voters and their journals; `None` while some are not known.
+        digest: Option<u64>,
+        /// Whether an answer is wanted.
+        ask: bool,
+    },
 }
 
 /// A node stands for election.
@@ -218,6 +227,7 @@ enum Part {
     Forward { group: u64, request: u64 },
     ForwardReply(ForwardReply),
     Join,
+    Pins { group: u64, digest: Option<u64>, ask: bool },
 }
 
 impl Wire for Msg {
@@ -231,6 +241,9 @@ impl Wire for Msg {
             Msg::SnapshotReply(m) => to.part(&Part::SnapshotReply(*m)),
             Msg::ForwardReply(m) => to.part(&Part::ForwardReply(*m)),
             Msg::Join => to.part(&Part::Join),
+            Msg::Pins { group, digest, ask } => {
+                to.part(&Part::Pins { group: *group, digest: *digest, ask: *ask })
+            }
             Msg::Append(Append { group, term, prev, commit, round, batches }) => {
                 let batches = batches.as_slice();
                 let count = batches.len() as u32;
@@ -263,6 +276,7 @@ impl Wire for Msg {
             Part::SnapshotReply(m) => Msg::SnapshotReply(m),
             Part::ForwardReply(m) => Msg::ForwardReply(m),
             Part::Join => Msg::Join,
+            Part::Pins { group, digest, ask } => Msg::Pins { group, digest, ask },
             Part::Append { group, term, prev, commit, round, batches } => {
                 let batches = decode_batches(prev, batches, from)?;
                 Msg::Append(Append { group, term, prev, commit, round, batches })

@@ -16,6 +16,8 @@ pub(super) struct Peer {
     pub life: Option<Boot>,
     /// The journal it is known under, and the mark at which that is on disk.
     pub pin: Option<(JournalId, Mark)>,
+    /// The pins that it said it wrote down, as a digest, while the cluster is being founded.
+    pub pins: Option<u64>,
     /// Its answer in the current (pre-)election.
     pub granted: Option<bool>,
     /// When it last answered while this replica leads.
@@ -55,6 +57,7 @@ impl Peer {
             boot: None,
             life: None,
             pin: None,
+            pins: None,
             granted: None,
             heard_at: Time::ZERO,
             round: 0,

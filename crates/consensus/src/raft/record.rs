@@ -33,6 +33,8 @@ pub enum Record {
     Snapshot(Snapshot),
     /// The log begins behind this entry; what stood before it is gone.
     Begins(LogId),
+    /// All founders have written down the same pins.
+    AllMet,
 }
 
 /// The state machine and the sessions after an entry.
@@ -53,6 +55,7 @@ enum Part {
     Entries((Index, Term, u32)),
     Snapshot(LogId),
     Begins(LogId),
+    AllMet,
 }
 
 impl Wire for Record {
@@ -60,6 +63,7 @@ impl Wire for Record {
         match self {
             Record::Founded { voters } => to.part(&Part::Founded(voters.clone())),
             Record::Joined { group } => to.part(&Part::Joined(*group)),
+            Record::AllMet => to.part(&Part::AllMet),
             Record::Begins(id) => to.part(&Part::Begins(*id)),
             Record::Pinned(pin) => to.part(&Part::Pinned(*pin)),
             Record::Hard { term, vote } => to.part(&Part::Hard(*term, *vote)),
@@ -78,6 +82,7 @@ impl Wire for Record {
         Ok(match from.part()? {
             Part::Founded(voters) => Record::Founded { voters },
             Part::Joined(group) => Record::Joined { group },
+            Part::AllMet => Record::AllMet,
             Part::Begins(id) => Record::Begins(id),
             Part::Pinned(pin) => Record::Pinned(pin),
             Part::Hard(term, vote) => Record::Hard { term, vote },

@@ -23,6 +23,8 @@ pub struct Raft {
     pub(super) group: u64,
     /// The journal under which this replica votes, if it does.
     pub(super) own_pin: Option<Pin>,
+    /// All founders have written down the same pins: elections may begin.
+    pub(super) founded: bool,
 
     // Persistent (Raft figure 2).
     pub(super) term: Term,
@@ -116,6 +118,7 @@ impl Raft {
             electorate: None,
             group: 0,
             own_pin: None,
+            founded: false,
             term: 0,
             vote: None,
             log: Log::default(),
@@ -166,6 +169,7 @@ impl Raft {
                 self.set_voters(Vec::new());
                 self.group = group;
             }
+            Record::AllMet => self.founded = true,
             Record::Pinned(pin) if pin.node == self.id => self.own_pin = Some(pin),
             Record::Pinned(pin) => {
                 // What was replayed is on disk.
@@ -250,6 +254,16 @@ impl Raft {
     /// The voters, ascending.
     pub fn voters(&self) -> &[NodeId] {
         &self.voters
+    }
+
+    /// The name of its founding: a digest of the voters. 0 while it has joined nobody.
+    pub fn group(&self) -> u64 {
+        self.group
+    }
+
+    /// Whether all founders have met and said so: before that nobody stands for election.
+    pub fn is_founded(&self) -> bool {
+        self.founded
     }
 
     /// Its current term.

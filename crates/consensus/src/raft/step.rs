@@ -60,6 +60,7 @@ impl Raft {
             Msg::Forward(forward) => self.on_forward(from, forward, cx),
             Msg::ForwardReply(reply) => self.on_forward_reply(from, reply, cx),
             Msg::Join => self.on_join(from, cx),
+            Msg::Pins { digest, ask, .. } => self.on_pins(from, digest, ask, cx),
         }
     }
 
@@ -71,6 +72,7 @@ impl Raft {
             Msg::Append(m) => m.group,
             Msg::Snapshot(m) => m.group,
             Msg::Forward(m) => m.group,
+            Msg::Pins { group, .. } => *group,
             _ => return false,
         };
         self.group != 0 && group != self.group
@@ -107,14 +109,7 @@ impl Raft {
             LinkState::Down => peer.boot = None,
             LinkState::Up(boot) => {
                 peer.greet(boot);
-                if peer.voter && peer.pin.is_none() {
-                    // First contact: from now on its vote counts under this journal only. The pin must be on
-                    // disk before a vote counts, or a crash here would let it vote twice under two journals.
-                    let mark = cx.append(Record::Pinned(super::Pin { node: id, journal: boot.journal }));
-                    if let Some(peer) = self.peer_mut(id) {
-                        peer.pin = Some((boot.journal, mark));
-                    }
-                }
+                self.pin(id, boot, cx);
             }
         }
     }

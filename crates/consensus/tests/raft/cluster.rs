@@ -290,16 +290,7 @@ impl Cluster {
 
     /// How a founding with these voters is named, as their messages say.
     pub fn group_of(&self, voters: &[NodeId]) -> u64 {
-        let mut one = Cluster::empty(RaftConfig::default());
-        one.add(voters[0], Founding::Found(voters.to_vec()), JournalId(1));
-        for _ in 0..1_000 {
-            one.now = one.now + Duration::from_millis(1);
-            one.step(voters[0], Input::Wake);
-            if let Some((_, _, Msg::PreVote(candidacy))) = one.wire.first() {
-                return candidacy.group;
-            }
-        }
-        panic!("it does not ask to be elected");
+        Raft::new(voters[0], self.config.clone(), Founding::Found(voters.to_vec())).unwrap().group()
     }
 
     pub fn raft_if_up(&self, id: NodeId) -> Option<&Raft> {

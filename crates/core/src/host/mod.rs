@@ -80,7 +80,7 @@ pub enum HostEvent {
 }
 
 /// What a host refused, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HostCounters {
     /// Messages for scopes that are not here.
     pub unknown_scope: u64,

@@ -21,9 +21,10 @@ pub enum Ask<S: StateMachine, D: Decider<S>> {
     Propose { envelope: Envelope, command: S::Command, promise: Promise<S::Reply> },
     Open { promise: Promise<SessionId> },
     Read { policy: Read, reader: Reader<S> },
-    Hint(D::Hint),
+    Hints(Vec<D::Hint>),
     Status { promise: Promise<RaftStatus> },
     StepDown { promise: Promise<()> },
+    Leader { promise: Promise<NodeId> },
 }
 
 /// What a replica knows of itself.

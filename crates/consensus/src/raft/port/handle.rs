@@ -3,7 +3,9 @@
 use super::ask::{Ask, RaftStatus, Read};
 use super::guarded;
 use super::sessions::{Envelope, SessionId};
-use quorate_core::{AnyAsk, Decider, Door, NoDecider, Reason, ScopeId, StateMachine, Ticket, promise};
+use quorate_core::{
+    AnyAsk, Decider, Door, NoDecider, NodeId, Reason, ScopeId, StateMachine, Ticket, promise,
+};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,8 +30,13 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     }
 
     /// Proposes a command; on a follower it is passed on to the leader, once. Settles with the state machine's
-    /// reply once it is committed and applied here. After [`quorate_core::Failure::Unknown`] it may still be
-    /// applied, and proposing it again may apply it twice: use a [`Session`] where that matters.
+    /// reply once it is committed and applied here. While nobody is known to lead it waits for
+    /// [`leader_patience`](crate::raft::RaftConfig::leader_patience).
+    ///
+    /// # Errors
+    /// After [`Failure::Rejected`](quorate_core::Failure::Rejected) it is not applied and never will be. After
+    /// [`Failure::Unknown`](quorate_core::Failure::Unknown) it may have been or may still be, and proposing it again
+    /// may apply it twice: use a [`Session`] where that matters.
     pub fn propose(&self, command: S::Command) -> Ticket<S::Reply> {
         self.enter(Envelope::Plain, command)
     }
@@ -78,7 +85,7 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
 
     /// Tells the decider of this replica something that is not in the log. Lossy: refused when too much waits.
     pub fn hint(&self, hint: D::Hint) -> Result<(), Reason> {
-        let ask: AnyAsk = Box::new(Ask::<S, D>::Hint(hint));
+        let ask: AnyAsk = Box::new(Ask::<S, D>::Hints(vec![hint]));
         self.door.enter()?.put(self.scope, ask);
         Ok(())
     }
@@ -87,6 +94,16 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     pub fn status(&self) -> Ticket<RaftStatus> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Status { promise })
+    }
+
+    /// Who leads, as soon as this replica knows. It may be news of yesterday by the time it is read.
+    ///
+    /// # Errors
+    /// Rejected as [`Reason::NotLeader`] if nobody was known to lead within
+    /// [`request_timeout`](crate::raft::RaftConfig::request_timeout).
+    pub fn leader(&self) -> Ticket<NodeId> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Leader { promise })
     }
 
     /// Has this replica stop leading, if it leads.

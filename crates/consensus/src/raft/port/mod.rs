@@ -6,6 +6,7 @@
 
 mod ask;
 mod handle;
+mod leaderless;
 mod machine;
 mod promises;
 mod sessions;
@@ -17,6 +18,7 @@ pub use sessions::SessionId;
 use super::{Batch, Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot};
 use ask::{Ask, Reader};
 use bytes::Bytes;
+use leaderless::{Leaderless, Request};
 use machine::{Frozen, Machine, Outcome};
 use promises::{Promises, Waiter, reason};
 use quorate_core::{
@@ -35,6 +37,8 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     decider: D,
     config: RaftConfig,
     promises: Promises<S::Reply>,
+    /// What waits until somebody is known to lead.
+    leaderless: Leaderless<S>,
     next_request: u64,
     /// Linearizable reads whose round is not confirmed, by request.
     unconfirmed: VecDeque<(u64, Reader<S>)>,
@@ -91,6 +95,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             decider,
             config,
             promises: Promises::new(),
+            leaderless: Leaderless::new(),
             next_request: 1,
             unconfirmed: VecDeque::new(),
             confirmed: Vec::new(),
@@ -112,6 +117,16 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         self.machine.as_ref().map(|machine| (&machine.state, machine.applied))
     }
 
+    /// What a wire from another scope asks to tell the decider something that is not in the log.
+    pub fn hints(hints: Vec<D::Hint>) -> <Self as Port<Raft>>::Ask {
+        Ask::Hints(hints)
+    }
+
+    /// The decider, to look at.
+    pub fn decider(&self) -> &D {
+        &self.decider
+    }
+
     fn request(&mut self) -> u64 {
         let request = self.next_request;
         self.next_request += 1;
@@ -125,7 +140,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         waiter: Waiter<S::Reply>,
         cx: &mut PortCx<'_, Raft>,
     ) {
-        if self.promises.len() >= self.config.promises_max {
+        if self.promises.len() + self.leaderless.len() >= self.config.promises_max {
             return waiter.fail(Failure::Rejected(Reason::Busy));
         }
         let encoded = postcard::to_extend(&envelope, Vec::new()).and_then(|data| match command {
@@ -143,13 +158,43 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if data.len() > max {
             return waiter.fail(Failure::Rejected(Reason::TooLarge { bytes: data.len(), max }));
         }
+        let data = Bytes::from(data);
+        if cx.protocol.leader().is_none() {
+            if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
+                return waiter.fail(Failure::Rejected(Reason::Busy));
+            }
+            let until = cx.now + self.config.leader_patience;
+            return self.leaderless.wait(Request::Propose { data, waiter }, until);
+        }
+        self.put_forward(data, waiter, cx);
+    }
+
+    fn put_forward(&mut self, data: Bytes, waiter: Waiter<S::Reply>, cx: &mut PortCx<'_, Raft>) {
         let request = self.request();
         self.promises.asked(request, waiter, cx.now + self.config.request_timeout);
-        cx.command(Cmd::Propose { request, data: data.into() });
+        cx.command(Cmd::Propose { request, data });
+    }
+
+    fn confirm(&mut self, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
+        let request = self.request();
+        self.unconfirmed.push_back((request, reader));
+        cx.command(Cmd::Read { request });
+    }
+
+    /// Somebody may lead by now: what waited for that goes on, before anything that came later.
+    fn end_leaderless(&mut self, cx: &mut PortCx<'_, Raft>) {
+        let Some(leader) = cx.protocol.leader().filter(|_| !self.leaderless.is_empty()) else { return };
+        for request in self.leaderless.end(leader) {
+            match request {
+                Request::Propose { data, waiter } => self.put_forward(data, waiter, cx),
+                Request::Read(reader) => self.confirm(reader, cx),
+            }
+        }
     }
 
     fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
-        if self.unconfirmed.len() + self.confirmed.len() + self.early.len() >= self.config.promises_max {
+        let waiting = self.unconfirmed.len() + self.confirmed.len() + self.early.len();
+        if waiting + self.leaderless.len() >= self.config.promises_max {
             return reader(Err(Reason::Busy));
         }
         match policy {
@@ -160,11 +205,10 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                 self.answer_reads();
             }
             Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
-            Read::Linearizable => {
-                let request = self.request();
-                self.unconfirmed.push_back((request, reader));
-                cx.command(Cmd::Read { request });
+            Read::Linearizable if cx.protocol.leader().is_none() => {
+                self.leaderless.wait(Request::Read(reader), cx.now + self.config.leader_patience);
             }
+            Read::Linearizable => self.confirm(reader, cx),
         }
     }
 
@@ -249,6 +293,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
 
     fn settle_all(&mut self, reason: &Reason) {
         self.promises.fail_all(reason);
+        self.leaderless.fail_all(reason);
         let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
         let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, reader)| reader);
         let early = std::mem::take(&mut self.early).into_iter().map(|(_, reader)| reader);
@@ -281,7 +326,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),
             snapshot: raft.snapshot().map_or(LogId::ZERO, |snapshot| snapshot.last),
             log_bytes: raft.log().bytes(),
-            waiting: self.promises.len() + self.unconfirmed.len() + self.confirmed.len() + self.early.len(),
+            waiting: self.promises.len()
+                + self.leaderless.len()
+                + self.unconfirmed.len()
+                + self.confirmed.len()
+                + self.early.len(),
             sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
             poisoned: self.poisoned.clone(),
             counters: raft.counters(),
@@ -368,21 +417,34 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 Ask::Open { promise } => promise.reject(why),
                 Ask::Read { reader, .. } => reader(Err(why)),
                 Ask::StepDown { promise } => promise.reject(why),
+                Ask::Leader { promise } => promise.reject(why),
                 Ask::Status { promise } => promise.done(self.status(cx.protocol)),
-                Ask::Hint(_) => {}
+                Ask::Hints(_) => {}
             };
         }
+        self.end_leaderless(cx);
         match ask {
             Ask::Propose { envelope, command, promise } => {
                 self.propose(envelope, Some(&command), Waiter::Reply(promise), cx)
             }
             Ask::Open { promise } => self.propose(Envelope::Open, None, Waiter::Opened(promise), cx),
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
+            Ask::Hints(hints) => {
+                for hint in hints {
+                    self.decider.hint(hint, cx.now);
+                }
+                self.decide(cx);
+            }
             Ask::Hint(hint) => match guarded(|| self.decider.hint(hint, cx.now)) {
                 Ok(()) => self.decide(cx),
                 Err(why) => self.poison(why, cx),
             },
             Ask::Status { promise } => promise.done(self.status(cx.protocol)),
+            Ask::Leader { promise } => match cx.protocol.leader() {
+                Some(leader) => promise.done(leader),
+                None if self.leaderless.len() >= self.config.promises_max => promise.reject(Reason::Busy),
+                None => self.leaderless.wonder(promise, cx.now + self.config.request_timeout),
+            },
             Ask::StepDown { promise } => {
                 cx.command(Cmd::StepDown);
                 promise.done(());
@@ -421,13 +483,17 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Event::Elected { term, first } => {
                 self.leading = Some(Leading { term, first, ready: false });
                 cx.notice(RaftNotice::Elected { term });
+                self.end_leaderless(cx);
             }
             Event::Retired { term } => {
                 self.retire(cx);
                 cx.notice(RaftNotice::Retired { term });
                 self.publish(cx);
             }
-            Event::Following { term, leader } => cx.notice(RaftNotice::Following { term, leader }),
+            Event::Following { term, leader } => {
+                cx.notice(RaftNotice::Following { term, leader });
+                self.end_leaderless(cx);
+            }
         }
     }
 
@@ -500,11 +566,12 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             && !self.promises.has_decisions();
         let decider = if decides { self.decider.wake_at() } else { Time::NEVER };
         let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until);
-        self.promises.deadline().min(early).min(decider)
+        self.promises.deadline().min(self.leaderless.deadline()).min(early).min(decider)
     }
 
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
         self.promises.expire(cx.now);
+        self.leaderless.expire(cx.now);
         while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {
             let Some((_, reader)) = self.early.pop_front() else { break };
             reader(Err(Reason::Deadline));

@@ -1,0 +1,203 @@
+//! Ours: [`Raft`] in a [`Turn`], stepped by a driver that only moves values. The port is not part of it.
+
+use super::{Cluster, KEPT, Load, State, state::write_command};
+use bytes::Bytes;
+use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record};
+use quorate_core::{
+    Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
+};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Requests that one read brings. Divides every run, so that none is left over.
+const REQUESTS_READ: u64 = 64;
+
+struct Node {
+    turn: Turn<Raft>,
+    memory: Memory,
+    applied: Index,
+    state: State,
+}
+
+/// A journal in memory, and what the port is told.
+#[derive(Default)]
+struct Memory {
+    /// What stands in the place of the records that were compacted.
+    base: Vec<Record>,
+    /// The records behind it.
+    records: VecDeque<Record>,
+    /// The mark of the last one compacted.
+    compacted: u64,
+    committed: Index,
+    placed: u64,
+}
+
+/// Where the effects of a step go.
+struct Out<'a> {
+    from: NodeId,
+    memory: &'a mut Memory,
+    wire: &'a mut VecDeque<(NodeId, NodeId, Msg)>,
+}
+
+impl Io<Raft> for Out<'_> {
+    fn append(&mut self, record: Record) -> usize {
+        self.memory.records.push_back(record);
+        0
+    }
+    fn compact(&mut self, upto: Mark, base: Vec<Record>) {
+        self.memory.records.drain(..(upto.0 - self.memory.compacted) as usize);
+        self.memory.compacted = upto.0;
+        self.memory.base = base;
+    }
+    fn send(&mut self, to: Recipients, msg: Msg) {
+        if let Some((last, rest)) = to.as_slice().split_last() {
+            for to in rest {
+                self.wire.push_back((self.from, *to, msg.clone()));
+            }
+            self.wire.push_back((self.from, *last, msg));
+        }
+    }
+    fn emit(&mut self, event: Event) {
+        match event {
+            Event::Committed { upto } => self.memory.committed = upto,
+            Event::Placed { placed: Ok(_), .. } => self.memory.placed += 1,
+            Event::Placed { placed: Err(why), .. } => panic!("refused: {why:?}"),
+            _ => {}
+        }
+    }
+}
+
+struct Ours {
+    nodes: Vec<Node>,
+    leader: usize,
+    wire: VecDeque<(NodeId, NodeId, Msg)>,
+    now: Time,
+    rng: Rng,
+    messages: u64,
+    bytes: usize,
+    /// Commands are cut out of larger pieces of memory, as one that reads requests from a socket does.
+    requests: Bytes,
+}
+
+pub fn make(load: &Load) -> Box<dyn Cluster> {
+    let ids: Vec<NodeId> = (1..=load.nodes).map(NodeId).collect();
+    let boot = |id: NodeId| Boot { incarnation: 1, journal: JournalId(u128::from(id.0)) };
+    let node = |id: &NodeId| {
+        let config = RaftConfig { trailing_entries: KEPT, ..RaftConfig::default() };
+        let raft = Raft::new(*id, config, Founding::Found(ids.clone())).unwrap();
+        let turn = Turn::new(raft, TurnLimits::default());
+        Node { turn, memory: Memory::default(), applied: 0, state: State::default() }
+    };
+    let mut ours = Ours {
+        nodes: ids.iter().map(node).collect(),
+        leader: 0,
+        wire: VecDeque::new(),
+        now: Time(1),
+        rng: Rng::from_seed(load.nodes),
+        messages: 0,
+        bytes: load.bytes,
+        requests: Bytes::new(),
+    };
+    for id in &ids {
+        ours.step(*id, Input::Start(boot(*id)));
+    }
+    for id in &ids {
+        for other in ids.iter().filter(|other| *other != id) {
+            ours.step(*id, Input::Link { peer: *other, state: LinkState::Up(boot(*other)) });
+        }
+    }
+    while !ours.nodes.iter().any(|node| node.turn.protocol().is_leader()) {
+        ours.pass(Duration::from_millis(1));
+    }
+    ours.leader = ours.nodes.iter().position(|node| node.turn.protocol().is_leader()).unwrap();
+    ours.pass(Duration::from_millis(1));
+    Box::new(ours)
+}
+
+impl Ours {
+    /// One step, its effects, and the journal's answer to them.
+    fn step(&mut self, id: NodeId, input: Input<Raft>) {
+        let Node { turn, memory, applied, state } = &mut self.nodes[id.0 as usize - 1];
+        let mut out = Out { from: id, memory, wire: &mut self.wire };
+        turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
+        if let Some(mark) = turn.sync_due() {
+            turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
+        }
+        let committed = memory.committed;
+        if committed > *applied {
+            let first = *applied + 1;
+            for batch in turn.protocol().log().batches_within(first, committed) {
+                for entry in batch.entries() {
+                    if entry.index >= first && entry.index <= committed {
+                        state.apply(entry.data);
+                    }
+                }
+            }
+            *applied = committed;
+        }
+    }
+
+    /// Delivers everything and fires what is due, until nothing is left to do at this instant.
+    fn settle(&mut self) {
+        loop {
+            while let Some((from, to, msg)) = self.wire.pop_front() {
+                self.messages += 1;
+                self.step(to, Input::Message { from, msg });
+            }
+            let due = |node: &Node| node.turn.wake_at() <= self.now;
+            let Some(at) = self.nodes.iter().position(due) else { return };
+            self.step(NodeId(at as u64 + 1), Input::Wake);
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.settle();
+    }
+
+    fn command(&mut self, number: u64) -> Bytes {
+        if self.requests.is_empty() {
+            let mut bytes = vec![0; self.bytes * REQUESTS_READ as usize];
+            for (at, command) in bytes.chunks_exact_mut(self.bytes).enumerate() {
+                write_command(number + at as u64, command);
+            }
+            self.requests = bytes.into();
+        }
+        self.requests.split_to(self.bytes)
+    }
+}
+
+impl Cluster for Ours {
+    fn turn(&mut self, first: u64, count: u64) {
+        let leader = NodeId(self.leader as u64 + 1);
+        for number in first..first + count {
+            let data = self.command(number);
+            self.step(leader, Input::Command(Cmd::Propose { request: number, data }));
+        }
+        self.settle();
+    }
+
+    fn cut(&mut self) {
+        for id in (1..=self.nodes.len() as u64).map(NodeId) {
+            let Node { turn, applied, state, .. } = &self.nodes[id.0 as usize - 1];
+            let Some(term) = turn.protocol().log().term_at(*applied) else { continue };
+            let data = [state.count, state.sum, state.bytes].map(u64::to_le_bytes).concat().into();
+            let at = LogId::new(term, *applied);
+            self.step(id, Input::Command(Cmd::Snapshot { at, data }));
+        }
+    }
+
+    fn finish(&mut self) {
+        // Long enough for the leader to send the commit index alone.
+        self.pass(RaftConfig::default().commit_notice);
+        assert_eq!(self.nodes[self.leader].memory.placed, self.nodes[self.leader].state.count);
+    }
+
+    fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    fn states(&self) -> Vec<State> {
+        self.nodes.iter().map(|node| node.state).collect()
+    }
+}

@@ -1,0 +1,85 @@
+//! Founding: before anybody stands for election for the first time, every founder has written down under which
+//! journal it knows every other, and all have said that they wrote the same.
+//!
+//! So once anything is promised, a voter that loses its disk is a stranger to each of the others, for ever: no
+//! two of them can be brought to elect a leader with votes that its former disk has forgotten. The price is
+//! that all founders must have met once before the first election.
+
+use super::{Msg, Pin, Raft, Record};
+use quorate_core::{Boot, Cx, JournalId, NodeId};
+
+impl Raft {
+    /// A voter's link came up. The first contact is written down; what it meets later under another journal is
+    /// a stranger.
+    pub(super) fn pin(&mut self, id: NodeId, boot: Boot, cx: &mut Cx<'_, Raft>) {
+        let Some(peer) = self.peer_mut(id) else { return };
+        if !peer.voter {
+            return;
+        }
+        if peer.pin.is_none() {
+            // On disk before a vote counts, or a crash here would let it vote twice under two journals.
+            let mark = cx.append(Record::Pinned(Pin { node: id, journal: boot.journal }));
+            if let Some(peer) = self.peer_mut(id) {
+                peer.pin = Some((boot.journal, mark));
+            }
+        }
+        if !self.founded {
+            self.tell_pins(true, cx);
+        }
+    }
+
+    /// Says which electorate is written down here; leaves once it is on disk. While it is not all there the message
+    /// is a knock at the doors of those who were not met.
+    pub(super) fn tell_pins(&mut self, ask: bool, cx: &mut Cx<'_, Raft>) {
+        let digest = self.pins_digest();
+        cx.send(self.everybody.clone(), Msg::Pins { group: self.group, digest, ask });
+        self.seal_founding(cx);
+    }
+
+    pub(super) fn on_pins(&mut self, from: NodeId, digest: Option<u64>, ask: bool, cx: &mut Cx<'_, Raft>) {
+        if !self.is_voter_by_name(from) {
+            self.counters.strangers += 1;
+            return;
+        }
+        if let Some(peer) = self.peer_mut(from) {
+            peer.pins = digest;
+        }
+        if ask {
+            let digest = self.pins_digest();
+            cx.send(from, Msg::Pins { group: self.group, digest, ask: false });
+        }
+        self.seal_founding(cx);
+    }
+
+    /// A voter leads, so it knows that all founders met.
+    pub(super) fn learn_founding(&mut self, leader: NodeId, cx: &mut Cx<'_, Raft>) {
+        if !self.founded && self.is_voter_by_name(leader) {
+            self.founded = true;
+            cx.append(Record::AllMet);
+        }
+    }
+
+    /// All founders wrote down the same: from now on this one may stand for election.
+    fn seal_founding(&mut self, cx: &mut Cx<'_, Raft>) {
+        let Some(own) = self.pins_digest() else { return };
+        if !self.founded && self.peers.iter().filter(|peer| peer.voter).all(|peer| peer.pins == Some(own)) {
+            self.founded = true;
+            cx.append(Record::AllMet);
+        }
+    }
+
+    /// FNV-1a 64 over all voters and their journals in order; `None` while one is not known.
+    fn pins_digest(&self) -> Option<u64> {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        for id in &self.voters {
+            let journal: JournalId = match self.peer(*id) {
+                Some(peer) => peer.pin?.0,
+                None => self.own_pin?.journal,
+            };
+            for byte in id.0.to_le_bytes().into_iter().chain(journal.0.to_le_bytes()) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        }
+        Some(hash)
+    }
+}

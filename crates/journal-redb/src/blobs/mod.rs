@@ -1,0 +1,135 @@
+//! Objects as files in a folder, one a file. Each is written aside, synced, and renamed to its name, so that a name
+//! stands for a whole object or for none; each is cut into chunks with a checksum, so that a part is checked
+//! without reading the rest.
+
+mod file;
+
+use crate::files::sync_dir;
+use file::Reading;
+use quorate_core::{BlobError, BlobId, Blobs, ScopeId};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const ASIDE: &str = "aside-";
+
+/// A store of objects in a folder. Clones are handles to the same one, for as many threads.
+#[derive(Clone, Debug)]
+pub struct FileBlobs {
+    dir: PathBuf,
+    /// Numbers what is being written, so that two handles never write to one file.
+    aside: Arc<AtomicU64>,
+}
+
+impl FileBlobs {
+    /// Opens the folder, or makes it, and removes what a crash left half written. Opened once a process; further
+    /// handles are clones.
+    pub fn open(dir: impl AsRef<Path>) -> io::Result<FileBlobs> {
+        let dir = dir.as_ref().to_path_buf();
+        fs::create_dir_all(&dir)?;
+        for entry in fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE)) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        sync_dir(&dir)?;
+        Ok(FileBlobs { dir, aside: Arc::new(AtomicU64::new(0)) })
+    }
+
+    fn path(&self, id: BlobId) -> PathBuf {
+        self.dir.join(format!("{:016x}-{:016x}", id.scope.0, id.number))
+    }
+
+    fn find(&self, id: BlobId) -> Result<Option<Reading>, BlobError> {
+        match File::open(self.path(id)) {
+            Ok(file) => Reading::begin(file, id).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn write(&self, aside: &Path, id: BlobId, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create_new(aside)?;
+        file::write(&mut file, id, bytes)?;
+        file.sync_all()?;
+        fs::rename(aside, self.path(id))?;
+        sync_dir(&self.dir)
+    }
+}
+
+impl Blobs for FileBlobs {
+    /// Where only the last step fails, the sync of the folder, the object may be there after a crash or not.
+    fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError> {
+        let number = self.aside.fetch_add(1, Ordering::Relaxed);
+        let aside = self.dir.join(format!("{ASIDE}{number}"));
+        self.write(&aside, id, bytes).map_err(|error| {
+            // Perhaps it was renamed already, perhaps it was never made.
+            let _ = fs::remove_file(&aside);
+            failed(error)
+        })
+    }
+
+    fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
+        Ok(self.find(id)?.map(|reading| reading.len()))
+    }
+
+    fn read(&mut self, id: BlobId, offset: u64, max: usize) -> Result<Vec<u8>, BlobError> {
+        self.find(id)?.ok_or(BlobError::Missing(id))?.read(offset, max)
+    }
+
+    fn delete(&mut self, id: BlobId) -> Result<(), BlobError> {
+        match fs::remove_file(self.path(id)) {
+            Ok(()) => sync_dir(&self.dir).map_err(failed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn list(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            numbers.extend(name.to_str().and_then(id_of).filter(|id| id.scope == scope).map(|id| id.number));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+/// The object of this file name; `None` for files that are none of ours.
+fn id_of(name: &str) -> Option<BlobId> {
+    let (scope, number) = name.split_once('-')?;
+    let hex = |text: &str| {
+        let ours = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        u64::from_str_radix(text, 16).ok().filter(|_| ours)
+    };
+    Some(BlobId { scope: ScopeId(hex(scope)?), number: hex(number)? })
+}
+
+fn failed(error: io::Error) -> BlobError {
+    BlobError::Io(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_are_objects() {
+        let id = BlobId { scope: ScopeId(u64::MAX), number: 10 };
+        assert_eq!(id_of("ffffffffffffffff-000000000000000a"), Some(id));
+        for name in [
+            "",
+            "-",
+            "aside-1",
+            "ffffffffffffffff-a",
+            "FFFFFFFFFFFFFFFF-000000000000000a",
+            "+fffffffffffffff-000000000000000a",
+        ] {
+            assert_eq!(id_of(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Rot in the files of objects: every read gives what was written, or says that it is damaged.
+
+#![allow(clippy::unwrap_used)] // what helps a test may fail as a test does
+
+use quorate_core::Rng;
+use quorate_journal::{BlobError, BlobId, Blobs, ScopeId};
+use quorate_journal_redb::FileBlobs;
+use std::fs;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+const ID: BlobId = BlobId { scope: ScopeId(0xabc), number: 0xdef };
+const OTHER: BlobId = BlobId { scope: ScopeId(0xabc), number: 0xdf0 };
+
+struct Shelf {
+    _dir: TempDir,
+    store: FileBlobs,
+    path: PathBuf,
+    bytes: Vec<u8>,
+    file: Vec<u8>,
+}
+
+/// An object of three chunks.
+fn shelf() -> Shelf {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = FileBlobs::open(dir.path()).unwrap();
+    let mut rng = Rng::from_seed(6);
+    let bytes: Vec<u8> = (0..150_000).map(|_| rng.bits() as u8).collect();
+    store.put(ID, &bytes).unwrap();
+    let path = dir.path().join("0000000000000abc-0000000000000def");
+    let file = fs::read(&path).unwrap();
+    Shelf { _dir: dir, store, path, bytes, file }
+}
+
+impl Shelf {
+    /// Whether a read of this part is right; it panics if it is wrong.
+    fn is_right(&mut self, offset: usize, max: usize, what: &str) -> bool {
+        match self.store.read(ID, offset as u64, max) {
+            Ok(found) => {
+                let start = offset.min(self.bytes.len());
+                let end = start.saturating_add(max).min(self.bytes.len());
+                assert!(found == self.bytes[start..end], "{what}: wrong bytes");
+                true
+            }
+            Err(error) => {
+                assert_eq!(error, BlobError::Corrupt(ID), "{what}");
+                false
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_found_and_the_rest_is_read() {
+    let mut shelf = shelf();
+    let mut rng = Rng::from_seed(7);
+    let header = (0..36 * 8).collect::<Vec<_>>();
+    let anywhere = (0..1500).map(|_| rng.index(shelf.file.len() * 8)).collect::<Vec<_>>();
+    let mut parts_read = 0;
+    for bit in header.into_iter().chain(anywhere) {
+        let mut file = shelf.file.clone();
+        file[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&shelf.path, &file).unwrap();
+        let what = format!("bit {bit}");
+        assert!(!shelf.is_right(0, usize::MAX, &what), "{what} was not seen");
+        let parts = [0, 65_536, 131_072].map(|offset| shelf.is_right(offset, 65_536, &what));
+        let right = parts.iter().filter(|right| **right).count();
+        assert_eq!(right, if bit < 36 * 8 { 0 } else { 2 }, "{what}");
+        parts_read += right;
+    }
+    assert!(parts_read > 0);
+}
+
+#[test]
+fn a_cut_or_longer_file_is_found() {
+    let mut shelf = shelf();
+    let len = shelf.file.len();
+    for cut in [0, 1, 35, 36, 37, 65_576, len - 65_540, len - 4, len - 1, len + 1, len + 4096] {
+        let mut file = shelf.file.clone();
+        file.resize(cut, 0);
+        fs::write(&shelf.path, &file).unwrap();
+        assert!(!shelf.is_right(0, 10, &format!("{cut} bytes of {len}")));
+        assert_eq!(shelf.store.len(ID), Err(BlobError::Corrupt(ID)));
+    }
+}
+
+#[test]
+fn chunks_and_files_in_each_others_place_are_found() {
+    let mut shelf = shelf();
+    let mut file = shelf.file.clone();
+    let (first, second) = (36..36 + 65_540, 36 + 65_540..36 + 2 * 65_540);
+    file[first.clone()].copy_from_slice(&shelf.file[second.clone()]);
+    file[second].copy_from_slice(&shelf.file[first]);
+    fs::write(&shelf.path, &file).unwrap();
+    assert!(!shelf.is_right(0, 10, "the second chunk in the place of the first"));
+    assert!(shelf.is_right(131_072, 10, "the third"));
+
+    shelf.store.put(OTHER, &shelf.bytes.clone()).unwrap();
+    fs::rename(shelf.path.with_file_name("0000000000000abc-0000000000000df0"), &shelf.path).unwrap();
+    assert!(!shelf.is_right(0, 10, "another object under this name"));
+}
+
+#[test]
+fn a_put_that_fails_leaves_what_was_there() {
+    let mut shelf = shelf();
+    // Nothing can be made in a folder that is gone; the open handle does not panic.
+    let folder = shelf.path.parent().unwrap().to_path_buf();
+    let away = folder.with_extension("away");
+    fs::rename(&folder, &away).unwrap();
+    assert!(matches!(shelf.store.put(ID, b"new"), Err(BlobError::Io(_))));
+    fs::rename(&away, &folder).unwrap();
+    assert!(shelf.is_right(0, usize::MAX, "the old object"));
+}
+
+#[test]
+fn many_threads_write_through_handles_of_one_store() {
+    let shelf = shelf();
+    std::thread::scope(|threads| {
+        for thread in 0..8u64 {
+            let mut store = shelf.store.clone();
+            threads.spawn(move || {
+                for n in 0..5 {
+                    let bytes = thread.to_le_bytes().repeat(1000);
+                    store.put(BlobId { scope: ScopeId(1), number: thread * 5 + n }, &bytes).unwrap();
+                    store.put(BlobId { scope: ScopeId(2), number: n }, &bytes).unwrap();
+                }
+            });
+        }
+    });
+    let mut store = shelf.store.clone();
+    assert_eq!(store.list(ScopeId(1)).unwrap(), (0..40).collect::<Vec<u64>>());
+    for number in 0..40 {
+        let found = store.read(BlobId { scope: ScopeId(1), number }, 0, usize::MAX).unwrap();
+        assert_eq!(found, (number / 5).to_le_bytes().repeat(1000));
+    }
+    // Replaced by many at once: whole, whosever it is.
+    for number in 0..5 {
+        let found = store.read(BlobId { scope: ScopeId(2), number }, 0, usize::MAX).unwrap();
+        assert_eq!(found, found[..8].repeat(1000));
+    }
+}

@@ -1,0 +1,201 @@
+//! The coordinator's end.
+
+use super::levels::{HEAD, Line, Told, decode, encode, lease_key};
+use super::{Scopes, mirror_config};
+use crate::builder::Problem;
+use crate::raft::{RaftConfig, RaftHandle, RaftPort, RaftStatus, Read};
+use crate::{NodeBuilder, NodeId, Ticket};
+use bytes::Bytes;
+use quorate_health::watch::{Subject, Verdict, Verdicts, Watch, WatchConfig, WatchPort};
+use quorate_scheduler::dispatch::{DispatchConfig, Health, Hint, LeastLoaded, Placement, Report};
+use quorate_scheduler::engine::{Command, EngineConfig, Reply};
+use quorate_scheduler::mirror::{Mirror, MirrorAsk, MirrorCmd, MirrorEvent, MirrorPort};
+use quorate_scheduler::{Dispatcher, GraphSpec, LeaseLevel, Work};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Settings of a coordinator. All coordinators should have the same.
+#[derive(Clone, Debug, Default)]
+pub struct WorkConfig {
+    /// Of the scheduler: part of the replicated state.
+    pub engine: EngineConfig,
+    /// Of what the leader decides.
+    pub dispatch: DispatchConfig,
+    /// Of the log beneath.
+    pub raft: RaftConfig,
+}
+
+/// A handle to the work on one coordinator.
+pub struct WorkHandle<P: Placement = LeastLoaded> {
+    raft: RaftHandle<Work, Dispatcher<P>>,
+}
+
+impl<P: Placement> WorkHandle<P> {
+    /// Takes in a workflow, whole or not at all. On a follower it is passed on to the leader.
+    pub fn submit(&self, graph: GraphSpec) -> Ticket<Reply> {
+        self.raft.propose(Command::Submit(Box::new(graph)))
+    }
+
+    /// Any other command.
+    pub fn command(&self, command: Command) -> Ticket<Reply> {
+        self.raft.propose(command)
+    }
+
+    /// Reads the scheduler.
+    pub fn read<R: Send + 'static>(&self, policy: Read, f: impl FnOnce(&Work) -> R + Send + 'static) -> Ticket<R> {
+        self.raft.read(policy, f)
+    }
+
+    /// Reads what this coordinator has applied.
+    pub fn inspect<R: Send + 'static>(&self, f: impl FnOnce(&Work) -> R + Send + 'static) -> Ticket<R> {
+        self.raft.inspect(f)
+    }
+
+    /// How the log beneath stands here.
+    pub fn status(&self) -> Ticket<RaftStatus> {
+        self.raft.status()
+    }
+
+    /// The log beneath: sessions, stepping down.
+    pub fn raft(&self) -> &RaftHandle<Work, Dispatcher<P>> {
+        &self.raft
+    }
+}
+
+impl<P: Placement> Clone for WorkHandle<P> {
+    fn clone(&self) -> Self {
+        WorkHandle { raft: self.raft.clone() }
+    }
+}
+
+impl<P: Placement> fmt::Debug for WorkHandle<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WorkHandle({})", self.raft.scope())
+    }
+}
+
+impl NodeBuilder {
+    /// Makes this node a coordinator of a work of this name, placed on the least loaded agents.
+    pub fn coordinator(&mut self, name: &str, config: WorkConfig) -> WorkHandle {
+        self.coordinator_with(name, config, LeastLoaded::default())
+    }
+
+    /// The same with a placement of your choice.
+    pub fn coordinator_with<P: Placement>(&mut self, name: &str, config: WorkConfig, placement: P) -> WorkHandle<P> {
+        let scopes = Scopes::of(name);
+        let watch = WatchConfig::new(self.id(), []);
+        let parts = Work::new(config.engine).and_then(|work| Ok((work, Dispatcher::new(config.dispatch, placement)?)));
+        let (work, dispatcher) = match parts {
+            Ok(parts) => parts,
+            Err(why) => {
+                self.problem(Problem::Scope { scope: name.to_owned(), why: why.to_string() });
+                return WorkHandle { raft: RaftHandle::new(self.door(), scopes.work) };
+            }
+        };
+        let raft = self.raft_with(name, work, dispatcher, config.raft);
+        self.scope(scopes.reports, Mirror::new(self.id(), mirror_config()), MirrorPort);
+        self.scope(scopes.leases, Mirror::new(self.id(), mirror_config()), MirrorPort);
+        self.scope(scopes.health, Watch::new(watch), WatchPort);
+        let mut reports = Reports::default();
+        self.wire(scopes.reports, scopes.work, move |event: &MirrorEvent| {
+            reports.take(event).map(|hint| RaftPort::<Work, Dispatcher<P>>::hints(vec![hint]))
+        });
+        self.wire(scopes.health, scopes.work, |verdicts: &Verdicts| {
+            Some(RaftPort::<Work, Dispatcher<P>>::hints(verdicts.0.iter().map(hint_of).collect()))
+        });
+        let mut leases = Leases::default();
+        self.wire(scopes.work, scopes.leases, move |level: &LeaseLevel| Some(MirrorAsk::Do(leases.commands(level))));
+        WorkHandle { raft }
+    }
+}
+
+fn hint_of(verdict: &Verdict) -> Hint {
+    use quorate_health::detect::State;
+    let health = match verdict.state {
+        State::Failed => Health::Failed,
+        _ if verdict.suspected => Health::Suspect,
+        _ => Health::Healthy,
+    };
+    match verdict.subject {
+        Subject::Node(node) => Hint::Node(node, health),
+        Subject::Agent(agent) => Hint::Agent(agent, health),
+    }
+}
+
+/// The levels that worker nodes reported, put together again.
+#[derive(Default)]
+struct Reports {
+    nodes: BTreeMap<NodeId, BTreeMap<u64, Line>>,
+}
+
+impl Reports {
+    fn take(&mut self, event: &MirrorEvent) -> Option<Hint> {
+        match event {
+            MirrorEvent::Reset { from, .. } => {
+                self.nodes.remove(from);
+                None
+            }
+            MirrorEvent::Level { from, changes, whole } => {
+                let level = self.nodes.entry(*from).or_default();
+                let mut hosts_changed = false;
+                for (key, value) in changes {
+                    hosts_changed |= matches!(level.get(key), Some(Line::Hosts(_)));
+                    match value.as_ref().and_then(|bytes| decode::<Line>(bytes)) {
+                        Some(line) => {
+                            hosts_changed |= matches!(line, Line::Hosts(_));
+                            level.insert(*key, line);
+                        }
+                        None => {
+                            level.remove(key);
+                        }
+                    }
+                }
+                // A part of a level does not say what is absent.
+                whole.then(|| Hint::Report(report(*from, level, hosts_changed)))
+            }
+            MirrorEvent::Refused { .. } => None,
+        }
+    }
+}
+
+fn report(node: NodeId, level: &BTreeMap<u64, Line>, hosts_changed: bool) -> Report {
+    let mut report = Report::alive(node);
+    let mut hosts = Vec::new();
+    for line in level.values() {
+        match line {
+            Line::Beat(_) => {}
+            Line::Hosts(some) => hosts.extend(some.iter().cloned()),
+            Line::Running(lease, progress) => report.running.push((*lease, *progress)),
+            Line::Finished(finished) => report.finished.push(finished.clone()),
+        }
+    }
+    report.hosts = hosts_changed.then_some(hosts);
+    report
+}
+
+/// The levels told to worker nodes.
+#[derive(Default)]
+struct Leases {
+    told: BTreeSet<NodeId>,
+}
+
+impl Leases {
+    fn commands(&mut self, level: &LeaseLevel) -> Vec<MirrorCmd> {
+        let head = || (HEAD, encode(&Told::Head { term: level.term, leads: level.leads }));
+        let mut commands = Vec::new();
+        let named: BTreeSet<NodeId> = level.nodes.iter().map(|node| node.node).collect();
+        if level.whole || !level.leads {
+            // Whoever is not named holds nothing under this leader; and whoever follows says nothing at all.
+            for to in self.told.difference(&named) {
+                commands.push(MirrorCmd::Replace { to: *to, all: vec![head()] });
+            }
+        }
+        for node in &level.nodes {
+            let leases = node.leases.iter().map(|granted| (lease_key(granted.lease), encode(&Told::Lease(granted.clone()))));
+            let all: Vec<(u64, Bytes)> = std::iter::once(head()).chain(leases).collect();
+            commands.push(MirrorCmd::Replace { to: node.node, all });
+        }
+        self.told.extend(named);
+        commands
+    }
+}

@@ -1,0 +1,132 @@
+//! The simulator's campaigns behind one program: whole clusters under every fault, seed after seed.
+
+use quorate_examples::campaign::{Figures, Protocol, by_name, mutations, table};
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const HELP: &str = "\
+cargo run --release --example campaign -- [OPTIONS]
+
+  --protocol NAME     which campaign: raft or work (default raft)
+  --seeds A..B        which seeds (default 0..1000)
+  --mutation NAME     plant this bug: the campaign should fail
+  --oracle            plant each bug in turn and print how many of the seeds were needed to catch it
+  --list-mutations    the names of the bugs, one a line
+  --json FILE         write the figures there
+
+Exit code 0: nothing was found; 1: something was, with the line that replays it; 2: not understood.";
+
+struct Options {
+    protocol: &'static Protocol,
+    seeds: Range<u64>,
+    mutation: Option<String>,
+    oracle: bool,
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match parse() {
+        Err(why) => {
+            eprintln!("{why}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(options)) if options.oracle => oracle(&options),
+        Ok(Some(options)) => campaign(&options),
+    }
+}
+
+fn campaign(options: &Options) -> ExitCode {
+    let begun = Instant::now();
+    let mut shown = begun;
+    let mut failed = 0;
+    let report = options.protocol.campaign(options.seeds.clone(), options.mutation.as_deref(), |progress| {
+        if progress.outcome.violation.is_some() {
+            failed += 1;
+        }
+        if shown.elapsed() > Duration::from_millis(500) {
+            shown = Instant::now();
+            eprint!("\r{} of {} seeds, {failed} failed ", progress.done, progress.of);
+            let _ = std::io::stderr().flush();
+        }
+    });
+    eprint!("\r                                        \r");
+    let mutation = options.mutation.as_deref();
+    let figures = Figures::of(options.protocol.name, mutation, &options.seeds, &report, begun.elapsed());
+    print!("{}", table(&figures));
+    if let Some(path) = &options.json
+        && let Err(why) = write_json(path, &figures)
+    {
+        eprintln!("{}: {why}", path.display());
+        return ExitCode::from(2);
+    }
+    if figures.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plants each bug in turn. Fails if one is not caught.
+fn oracle(options: &Options) -> ExitCode {
+    println!("{:<34} {:>12}  caught by", "planted bug", "seeds needed");
+    let mut missed = 0;
+    for name in (options.protocol.mutations)() {
+        match options.protocol.first_to_catch(name, options.seeds.clone()) {
+            Some((seed, what)) => println!("{name:<34} {:>12}  {what}", seed - options.seeds.start + 1),
+            None => {
+                missed += 1;
+                println!(
+                    "{name:<34} {:>12}  NOT CAUGHT",
+                    format!("> {}", options.seeds.end - options.seeds.start)
+                );
+            }
+        }
+    }
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn write_json(path: &Path, figures: &Figures) -> std::io::Result<()> {
+    std::fs::write(path, serde_json::to_string_pretty(figures)?)
+}
+
+fn parse() -> Result<Option<Options>, String> {
+    use lexopt::prelude::*;
+    let mut parser = lexopt::Parser::from_env();
+    let (mut name, mut seeds) = ("raft".to_owned(), 0..1000);
+    let (mut mutation, mut json, mut is_oracle) = (None, None, false);
+    let text = |parser: &mut lexopt::Parser| -> Result<String, String> {
+        parser.value().and_then(|value| value.string()).map_err(|e| e.to_string())
+    };
+    while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
+        match argument {
+            Long("protocol") => name = text(&mut parser)?,
+            Long("seeds") => seeds = range(&text(&mut parser)?)?,
+            Long("mutation") => mutation = Some(text(&mut parser)?),
+            Long("oracle") => is_oracle = true,
+            Long("json") => json = Some(PathBuf::from(text(&mut parser)?)),
+            Long("list-mutations") => {
+                mutations().iter().for_each(|name| println!("{name}"));
+                return Ok(None);
+            }
+            Long("help") | Short('h') => {
+                println!("{HELP}");
+                return Ok(None);
+            }
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    let protocol = by_name(&name).ok_or_else(|| format!("there is no campaign {name}"))?;
+    if let Some(planted) = &mutation
+        && !(protocol.mutations)().contains(&planted.as_str())
+    {
+        return Err(format!("the campaign {name} knows no mutation {planted}"));
+    }
+    Ok(Some(Options { protocol, seeds, mutation, oracle: is_oracle, json }))
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let parts = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parts
+        .filter(|range| range.start < range.end)
+        .ok_or_else(|| format!("--seeds takes A..B with A below B, not {text}"))
+}

@@ -1,0 +1,149 @@
+//! The workload of registers: clients with sessions write, compare and read through any node while everything
+//! fails; at the end their history must be linearizable, every operation applied once, and all replicas equal.
+
+mod clients;
+mod registers;
+
+pub use clients::Asked;
+pub use registers::{Change, Operation, Registers};
+
+use clients::Client;
+use quorate::raft::{Raft, RaftHandle, RaftPort};
+use quorate::sim::linearizability::{Kv, Verdict, check};
+use quorate::sim::{NodeState, Workload, World};
+use quorate::{JournalId, NodeId, Rng, ScopeId};
+use std::time::Duration;
+
+/// Tries of the search for an order; histories here are short, so that it ends long before.
+const STEPS_MAX: u64 = 10_000_000;
+
+/// The workload, on nodes whose application has a handle to the registers.
+pub struct KvWorkload<A> {
+    scope: ScopeId,
+    nodes: Vec<NodeId>,
+    /// Their journals before any fault.
+    journals: Vec<JournalId>,
+    handle: fn(&A) -> &RaftHandle<Registers>,
+    clients: Vec<Client>,
+    history: Asked,
+    rng: Rng,
+    operations_max: usize,
+    calm: bool,
+    /// Faults begin once all founders have met: a disk that is lost before that ends the founding, as it should.
+    founded_in_calm: bool,
+    /// How many answers there were when faults ended.
+    answered_before: usize,
+}
+
+impl<A> KvWorkload<A> {
+    /// Clients of the registers in this scope on these nodes.
+    pub fn new(
+        seed: u64,
+        scope: ScopeId,
+        nodes: Vec<NodeId>,
+        handle: fn(&A) -> &RaftHandle<Registers>,
+    ) -> Self {
+        let mut rng = Rng::from_seed(seed ^ 0xc11e_4275);
+        let clients =
+            (0..1 + rng.index(4)).map(|id| Client::new(id, nodes[rng.index(nodes.len())])).collect();
+        let operations_max = 20 + rng.index(60);
+        KvWorkload {
+            scope,
+            nodes,
+            journals: Vec::new(),
+            handle,
+            clients,
+            history: Asked::new(),
+            rng,
+            operations_max,
+            calm: false,
+            founded_in_calm: false,
+            answered_before: 0,
+        }
+    }
+
+    /// Has faults begin once all founders have met.
+    pub fn founded_in_calm(mut self, calm: bool) -> Self {
+        self.founded_in_calm = calm;
+        self
+    }
+
+    fn answered(&self) -> usize {
+        self.clients.iter().map(Client::answered).sum()
+    }
+
+    /// The nodes that run on the disk they were founded on. One that lost it and claims to be a founder, or whose
+    /// disk decayed, takes no part; an operator would have it join.
+    fn survivors<'a>(&'a self, world: &'a World<A>) -> impl Iterator<Item = &'a NodeId> {
+        let survives = |(id, journal): &(&NodeId, &JournalId)| {
+            world.journal_id(**id) == **journal && world.state(**id) != NodeState::Refused
+        };
+        self.nodes.iter().zip(&self.journals).filter(survives).map(|(id, _)| id)
+    }
+
+    fn states<'a>(&self, world: &'a World<A>) -> Vec<Option<(&'a Registers, u64)>> {
+        let port = |id: &NodeId| world.host(*id)?.port::<RaftPort<Registers>>(self.scope)?.state();
+        self.survivors(world).map(|id| port(id).map(|(state, at)| (state, at.index))).collect()
+    }
+}
+
+impl<A> Workload<A> for KvWorkload<A> {
+    fn setup(&mut self, world: &mut World<A>) {
+        self.journals = self.nodes.iter().map(|id| world.journal_id(*id)).collect();
+        if self.founded_in_calm {
+            let founded = |world: &World<A>, id: &NodeId| {
+                world
+                    .host(*id)
+                    .and_then(|host| host.protocol::<Raft>(self.scope))
+                    .is_some_and(Raft::is_founded)
+            };
+            world.run_until(|world| self.nodes.iter().all(|id| founded(world, id)), Duration::from_secs(5));
+        }
+    }
+
+    fn step(&mut self, world: &mut World<A>) -> Duration {
+        // While faults last the budget of operations is spread; afterwards everybody asks once more.
+        let more = self.calm || self.history.len() < self.operations_max;
+        for client in &mut self.clients {
+            client.step(world, &self.nodes, self.handle, &mut self.rng, &mut self.history, more);
+        }
+        Duration::from_micros(500 + self.rng.within(0..20_000))
+    }
+
+    fn calmed(&mut self, _: &mut World<A>) {
+        self.calm = true;
+        self.answered_before = self.answered();
+    }
+
+    /// Something new was answered since faults ended, and all replicas are equal and up to date.
+    fn has_recovered(&mut self, world: &World<A>) -> bool {
+        if self.answered() < self.answered_before + 2 * self.clients.len() {
+            return false;
+        }
+        // Nobody asks any more, or the replicas would never be seen equal.
+        self.calm = false;
+        self.operations_max = 0;
+        let states = self.states(world);
+        let Some(first) = states.first().copied().flatten() else { return false };
+        !self.clients.iter().any(Client::is_busy) && states.iter().all(|state| *state == Some(first))
+    }
+
+    fn check(&mut self, world: &mut World<A>) -> Result<(), String> {
+        for (id, state) in self.survivors(world).zip(self.states(world)) {
+            let Some((state, _)) = state else { return Err(format!("{id} has no state after healing")) };
+            if let Some(number) = state.applied_twice() {
+                return Err(format!(
+                    "sessions exactly once: operation {number:#x} was applied twice on {id}"
+                ));
+            }
+        }
+        match check(&Kv::<u8, u64>::default(), &self.history, STEPS_MAX) {
+            Verdict::Linearizable => Ok(()),
+            Verdict::Illegal(example) => Err(format!("not linearizable:\n{example}")),
+            Verdict::Unknown => {
+                world.sometimes("a history was too hard to judge");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The simulator's campaigns: seed after seed, each a whole cluster under faults.
+
+mod agents;
+pub mod checkers;
+pub mod kv;
+mod plans;
+mod raft;
+mod report;
+mod work;
+
+pub use report::{Figures, table};
+
+use quorate::sim::{Campaign, FaultKind, Outcome, Progress, Report};
+use std::ops::Range;
+
+/// One campaign: what runs, what must have happened in it, and which planted bugs it must catch.
+pub struct Protocol {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// One seed, with a planted bug or without.
+    pub run: fn(u64, Option<&str>) -> Outcome,
+    /// Faults that must really strike in a long run.
+    pub faults: fn() -> Vec<FaultKind>,
+    /// Paths that must really be taken in a long run.
+    pub paths: fn() -> Vec<&'static str>,
+    /// The planted bugs it knows.
+    pub mutations: fn() -> Vec<&'static str>,
+}
+
+/// All campaigns.
+pub const PROTOCOLS: [Protocol; 2] = [raft::PROTOCOL, work::PROTOCOL];
+
+/// Seeds from which on a campaign fails when an expected fault or path never happened: fewer may miss one by chance.
+pub const ENOUGH_SEEDS: u64 = 1000;
+
+/// The campaign of this name.
+pub fn by_name(name: &str) -> Option<&'static Protocol> {
+    PROTOCOLS.iter().find(|protocol| protocol.name == name)
+}
+
+/// Every planted bug, over all campaigns.
+pub fn mutations() -> Vec<&'static str> {
+    let mut all: Vec<&str> = PROTOCOLS.iter().flat_map(|protocol| (protocol.mutations)()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+impl Protocol {
+    /// Runs these seeds.
+    pub fn campaign(
+        &self,
+        seeds: Range<u64>,
+        mutation: Option<&str>,
+        watch: impl FnMut(Progress<'_>),
+    ) -> Report {
+        let (name, run) = (self.name, self.run);
+        let planted = mutation.map(|mutation| format!(" --mutation {mutation}")).unwrap_or_default();
+        let line = move |seed: u64| {
+            format!(
+                "cargo run --release --example campaign -- --protocol {name} --seeds {seed}..{}{planted}",
+                seed + 1
+            )
+        };
+        let mut campaign = Campaign::new(seeds.clone()).replay_by(line);
+        if seeds.end.saturating_sub(seeds.start) >= ENOUGH_SEEDS && mutation.is_none() {
+            campaign = campaign.expect_faults((self.faults)()).expect((self.paths)());
+        }
+        campaign.run_watched(|seed| run(seed, mutation), watch)
+    }
+
+    /// The first seed of these whose run catches the planted bug.
+    pub fn first_to_catch(&self, mutation: &str, seeds: Range<u64>) -> Option<(u64, String)> {
+        seeds.into_iter().find_map(|seed| {
+            let outcome = self.campaign(seed..seed + 1, Some(mutation), |_| {});
+            outcome.violations.first().map(|violation| (seed, violation.what.clone()))
+        })
+    }
+}

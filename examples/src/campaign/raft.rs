@@ -1,0 +1,84 @@
+//! The campaign over Raft: registers on three or five nodes.
+
+use super::checkers::{Paths, watch_raft};
+use super::kv::{KvWorkload, Registers};
+use super::{Protocol, plans};
+use quorate::raft::{Mutation, Raft, RaftConfig, RaftHandle};
+use quorate::sim::{Fault, FaultKind, Outcome, Settings, Swarm, Trial, World};
+use quorate::{Node, NodeId, Rng, ScopeId};
+use std::time::Duration;
+
+/// The scope of the registers.
+pub const REGISTERS: ScopeId = ScopeId::new("raft", "registers", 0);
+
+/// How long faults last, in simulated time.
+const SAFETY: Duration = Duration::from_secs(20);
+
+/// Within which time after the last fault everything must be done again.
+const HEALING: Duration = Duration::from_secs(20);
+
+/// The campaign.
+pub(super) const PROTOCOL: Protocol = Protocol {
+    name: "raft",
+    run,
+    faults: || FaultKind::ALL.iter().copied().filter(|kind| !ABSENT.contains(kind)).collect(),
+    paths: || {
+        Paths::names()
+            .chain(["an operation is repeated under its number", "a linearizable read is answered"])
+            .collect()
+    },
+    mutations: || Mutation::ALL.iter().map(|(name, _)| *name).collect(),
+};
+
+/// What cannot happen here: frames are filtered by tests only; no job panics; inboxes and lanes are too roomy to
+/// fill; a disk restored from an old copy is not detected yet, and so not survived.
+const ABSENT: [FaultKind; 5] = [
+    FaultKind::Filtered,
+    FaultKind::JobPanicked,
+    FaultKind::InboxFull,
+    FaultKind::LaneFull,
+    FaultKind::OldDisk,
+];
+
+/// One run.
+fn run(seed: u64, mutation: Option<&str>) -> Outcome {
+    let mutation =
+        Mutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, mutation)| *mutation);
+    let mut rng = Rng::from_seed(seed ^ 0x0a7e_0000_f00d);
+    let n = *rng.pick(&[3u64, 3, 5]).unwrap_or(&3);
+    let ids: Vec<NodeId> = (1..=n).map(NodeId).collect();
+    // Small bounds, so that what is rare in production happens in every run.
+    let config = RaftConfig {
+        snapshot_log_bytes: 200 + rng.index(2000),
+        trailing_entries: rng.within(0..20),
+        chunk_bytes: 64 + rng.index(1000),
+        batch_bytes_max: 64 + rng.index(4000),
+        inflight_max: 1 + rng.index(8),
+        request_timeout: Duration::from_secs(2),
+        mutation,
+        ..RaftConfig::default()
+    };
+    let unit = config.election_timeout;
+    let voters = ids.clone();
+    let mut world = World::with(Settings::default(), seed, ids.clone(), move |id| {
+        let mut node = Node::builder(id).found(voters.clone());
+        let registers = node.raft_with("registers", Registers::default(), quorate::NoDecider, config.clone());
+        // What the seed draws is valid by construction.
+        #[allow(clippy::expect_used)]
+        (node.build().expect("a valid node"), registers)
+    });
+    watch_raft(&mut world, REGISTERS);
+    let nodes = ids.clone();
+    world.leader_by(move |world: &World<RaftHandle<Registers>>| {
+        let raft = |id: &NodeId| world.host(*id)?.protocol::<Raft>(REGISTERS).filter(|raft| raft.is_leader());
+        nodes.iter().filter_map(|id| raft(id).map(|raft| (raft.term(), *id))).max().map(|(_, id)| id)
+    });
+    let mut swarm = Swarm::new(unit);
+    // A minority may lose its disks. It comes back under other journals, without a vote.
+    swarm.amnesia_max = if rng.chance(0.3) { (n as usize - 1) / 2 } else { 0 };
+    swarm.without = vec![Fault::OldDisk];
+    let plan = plans::draw(&swarm, seed);
+    let workload = KvWorkload::new(seed, REGISTERS, ids, |app: &RaftHandle<Registers>| app);
+    let mut workload = workload.founded_in_calm(swarm.amnesia_max > 0);
+    Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
+}
