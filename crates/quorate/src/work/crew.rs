@@ -203,7 +203,9 @@ impl Crew {
                 None => {
                     level.leases.remove(&key);
                 }
-                Some(Some(Told::Head { term, leads })) if key == HEAD => (level.term, level.leads) = (term, leads),
+                Some(Some(Told::Head { term, leads })) if key == HEAD => {
+                    (level.term, level.leads) = (term, leads)
+                }
                 Some(Some(Told::Lease(granted))) if is_lease_key(key) => {
                     level.leases.insert(key, granted);
                 }
@@ -214,12 +216,16 @@ impl Crew {
 
     /// Does what this coordinator says, if it leads the newest term heard of.
     fn follow(&mut self, from: NodeId, cx: &mut PortCx<'_, Silent>) {
-        let Some(level) = self.levels.get(&from).filter(|level| level.leads && level.term >= self.term) else { return };
+        let Some(level) = self.levels.get(&from).filter(|level| level.leads && level.term >= self.term)
+        else {
+            return;
+        };
         self.term = level.term;
         let wanted: BTreeMap<Lease, Granted> =
             level.leases.values().map(|granted| (granted.lease, granted.clone())).collect();
         let mut lines = Vec::new();
-        let over: Vec<Lease> = self.attempts.keys().copied().filter(|lease| !wanted.contains_key(lease)).collect();
+        let over: Vec<Lease> =
+            self.attempts.keys().copied().filter(|lease| !wanted.contains_key(lease)).collect();
         for lease in over {
             let Some(attempt) = self.attempts.remove(&lease) else { continue };
             lines.push((lease_key(lease), None));

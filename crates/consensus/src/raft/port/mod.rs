@@ -430,15 +430,12 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Ask::Open { promise } => self.propose(Envelope::Open, None, Waiter::Opened(promise), cx),
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
             Ask::Hints(hints) => {
-                for hint in hints {
-                    self.decider.hint(hint, cx.now);
+                let told = guarded(|| hints.into_iter().for_each(|hint| self.decider.hint(hint, cx.now)));
+                match told {
+                    Ok(()) => self.decide(cx),
+                    Err(why) => self.poison(why, cx),
                 }
-                self.decide(cx);
             }
-            Ask::Hint(hint) => match guarded(|| self.decider.hint(hint, cx.now)) {
-                Ok(()) => self.decide(cx),
-                Err(why) => self.poison(why, cx),
-            },
             Ask::Status { promise } => promise.done(self.status(cx.protocol)),
             Ask::Leader { promise } => match cx.protocol.leader() {
                 Some(leader) => promise.done(leader),
