@@ -13,6 +13,7 @@ mod joining;
 mod journal;
 mod leaderless;
 mod made;
+mod page;
 mod ports;
 mod reads;
 mod replication;
