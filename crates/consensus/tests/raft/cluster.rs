@@ -196,7 +196,8 @@ impl Cluster {
     }
 
     pub fn step(&mut self, id: NodeId, input: Input<Raft>) {
-        let node = self.nodes.get_mut(&id).unwrap();
+        // Messages may be for somebody who is not there yet.
+        let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(turn) = &mut node.turn else { return };
         let mut out = Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
         turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);

@@ -46,10 +46,10 @@ proptest! {
     #[test]
     fn random_bytes_never_panic_and_what_decodes_reencodes_equal(
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
-        kind in 0u8..12,
+        kind in 0u8..13,
     ) {
         // Mostly past the version and into a kind.
-        if bytes.len() > 2 && kind < 11 {
+        if bytes.len() > 2 && kind < 12 {
             (bytes[0], bytes[1]) = (1, kind);
         }
         decodes_to_itself::<Msg>(bytes.clone());
@@ -95,7 +95,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
     let group = if rng.chance(0.9) { group } else { number(rng) };
     let (term, round, last) = (number(rng), number(rng), log_id(rng));
     let vote = VoteReply { term, granted: rng.chance(0.5) };
-    match rng.within(0..14) {
+    match rng.within(0..15) {
         0 => Msg::PreVote(Candidacy { group, term, last }),
         1 => Msg::Vote(Candidacy { group, term, last }),
         2 => Msg::PreVoteReply(vote),
@@ -133,6 +133,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             1 => Msg::ForwardReply(ForwardReply { request: round, placed: Ok(last) }),
             _ => Msg::ForwardReply(ForwardReply { request: round, placed: Err(NotPlaced::Busy) }),
         },
+        13 => Msg::Pins { group, digest: rng.chance(0.5).then_some(round), ask: rng.chance(0.5) },
         _ => Msg::Join,
     }
 }

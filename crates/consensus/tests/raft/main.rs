@@ -4,6 +4,7 @@
 mod chaos;
 mod cluster;
 mod elections;
+mod founding;
 mod golden;
 mod hostile;
 mod hosts;
@@ -11,6 +12,7 @@ mod joining;
 mod journal;
 mod leaderless;
 mod made;
+mod page;
 mod ports;
 mod reads;
 mod replication;

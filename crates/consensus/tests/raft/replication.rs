@@ -53,6 +53,22 @@ fn an_append_of_an_older_term_is_refused_with_the_newer_one() {
     assert_eq!((terms(&cluster, F), cluster.raft(F).leader()), (vec![], Some(M)));
 }
 
+// §5.2: at most one leader a term. What a second one says is not taken, nor what a leader hears of its own term.
+#[test]
+fn a_second_leader_of_one_term_is_not_followed() {
+    let (mut cluster, group) = follower();
+    cluster.deliver(L, F, append(group, 5, LogId::ZERO, 0, vec![entries(1, 5, 1)]));
+    cluster.deliver(M, F, append(group, 5, LogId::ZERO, 1, vec![entries(1, 4, 1), entries(2, 5, 1)]));
+    assert_eq!((terms(&cluster, F), cluster.raft(F).leader()), (vec![5], Some(L)));
+    assert_eq!(cluster.raft(F).counters().nonsense, 1);
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let (term, last) = (cluster.raft(leader).term(), cluster.last(leader));
+    let other = ids(3).into_iter().find(|id| *id != leader).unwrap();
+    cluster.deliver(other, leader, append(group, term, last, 9, vec![entries(last.index + 1, term, 1)]));
+    assert_eq!((cluster.leader(), cluster.last(leader)), (Some(leader), last));
+}
+
 // 2. Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm (§5.3).
 #[test]
 fn an_append_behind_an_entry_that_is_not_there_is_refused_and_changes_nothing() {
@@ -121,6 +137,11 @@ fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
         let boot = Boot { incarnation: 1, journal: JournalId(peer.0.into()) };
         cluster.step(F, Input::Link { peer: *peer, state: LinkState::Up(boot) });
     }
+    // From a voter that leads it knows that all founders met.
+    let (group, term) = (cluster.raft(F).group(), cluster.raft(F).term().max(1));
+    let last = cluster.last(F);
+    cluster.deliver(peers[0], F, append(group, term, last, 0, vec![]));
+    assert!(cluster.raft(F).is_founded());
     let asked = cluster.raft(F).counters().pre_campaigns;
     while cluster.raft(F).counters().pre_campaigns == asked {
         cluster.pass_where(5, |_, _| false);

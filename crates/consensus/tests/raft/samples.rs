@@ -49,6 +49,8 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         ("forward-reply-busy", placed(Err(NotPlaced::Busy))),
         ("forward-reply-too-large", placed(Err(NotPlaced::TooLarge))),
         ("join", Msg::Join),
+        ("pins-unknown", Msg::Pins { group: 9, digest: None, ask: true }),
+        ("pins", Msg::Pins { group: 9, digest: Some(0x1122_3344_5566_7788), ask: false }),
     ]
 }
 
@@ -63,5 +65,6 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("entries", Record::Entries(batch(7, 2, &[b"", b"two", b"three"]))),
         ("snapshot", Record::Snapshot(snapshot)),
         ("begins", Record::Begins(LogId::new(3, 450))),
+        ("all-met", Record::AllMet),
     ]
 }

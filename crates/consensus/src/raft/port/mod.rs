@@ -372,17 +372,12 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let machine = self.machine.take()?;
         let (snapshot, answer) = self.incoming.take()?;
         let at = snapshot.last;
-        // The log may have brought the state further while the snapshot came: it never goes back.
-        let restored = if machine.applied.index >= at.index { Some(Ok(())) } else { None };
+        // It goes before entries that were committed since it came, so the state never goes back: a snapshot is
+        // told of only when it is beyond what was committed by then.
         self.handed = self.handed.max(at.index);
-        Some(Job::own(move |_| {
-            if let Some(result) = restored {
-                return Done::<S>::Thawed { machine, at, result, answer };
-            }
-            match machine.thaw(at, &snapshot.data) {
-                Ok(machine) => Done::Thawed { machine, at, result: Ok(()), answer },
-                Err(why) => Done::Thawed { machine, at, result: Err(why), answer },
-            }
+        Some(Job::own(move |_| match machine.thaw(at, &snapshot.data) {
+            Ok(machine) => Done::<S>::Thawed { machine, at, result: Ok(()), answer },
+            Err(why) => Done::Thawed { machine, at, result: Err(why), answer },
         }))
     }
 
@@ -436,6 +431,8 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
             Ask::Hints(hints) => {
                 match guarded(|| hints.into_iter().for_each(|hint| self.decider.hint(hint, cx.now))) {
+                let told = guarded(|| hints.into_iter().for_each(|hint| self.decider.hint(hint, cx.now)));
+                match told {
                     Ok(()) => self.decide(cx),
                     Err(why) => self.poison(why, cx),
                 }
