@@ -9,7 +9,7 @@
 //! * `sim`: the same nodes in a world that replays from one integer (feature `sim`).
 //!
 //! ```
-//! use quorate::{Applied, Corrupt, JournalId, Node, NodeConfig, StateMachine, journal::MemoryDisk, transport::Loopback};
+//! use quorate::{Applied, Corrupt, Node, NodeConfig, StateMachine, journal, transport::Loopback};
 //!
 //! #[derive(Default)]
 //! struct Counter(u64);
@@ -33,15 +33,9 @@
 //! let mut node = Node::builder(1).found([1]).config(NodeConfig::memory());
 //! let counter = node.raft("counter", Counter::default());
 //! let transport = Loopback::new().transport(node.id(), node.inbox());
-//! let running = node.start(transport, MemoryDisk::new(JournalId(1)).open())?;
-//! // A node that was just started leads after one election timeout.
-//! let reply = loop {
-//!     match counter.propose(5).wait() {
-//!         Ok(reply) => break reply,
-//!         Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
-//!     }
-//! };
-//! assert_eq!(reply, 5);
+//! let running = node.start(transport, journal::in_memory())?;
+//! // It waits for the first election.
+//! assert_eq!(counter.propose(5).wait()?, 5);
 //! running.stop();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -65,6 +59,15 @@ pub mod journal {
     pub use quorate_journal::*;
     #[cfg(feature = "redb")]
     pub use quorate_journal_redb::*;
+
+    /// A new journal in memory, which ends with its node. For one that outlives it, keep a [`MemoryDisk`].
+    pub fn in_memory() -> MemoryJournal {
+        use std::hash::{BuildHasher, RandomState};
+        // Two nodes must not have one name, and none may come back under its old one: it is drawn, not given. The
+        // hasher's keys are the operating system's chance.
+        let half = || u128::from(RandomState::new().hash_one(0));
+        MemoryDisk::new(crate::JournalId(half() << 64 | half())).open()
+    }
 }
 
 /// The network: the one trait to implement, the inbox, a loopback, TCP, and a conformance suite.
