@@ -9,24 +9,19 @@
 //! * `sim`: the same nodes in a world that replays from one integer (feature `sim`).
 //!
 //! ```
-//! use quorate::{Applied, Corrupt, Node, NodeConfig, StateMachine, journal, transport::Loopback};
+//! use quorate::{Applied, Node, NodeConfig, StateMachine, journal, transport::Loopback};
+//! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(Default)]
+//! #[derive(Clone, Default, Serialize, Deserialize)]
 //! struct Counter(u64);
 //!
 //! impl StateMachine for Counter {
 //!     type Command = u64;
 //!     type Reply = u64;
-//!     type Frozen = u64;
+//!     quorate::freeze_by_clone!();
 //!     fn apply(&mut self, add: u64, _: Applied) -> u64 {
 //!         self.0 += add;
 //!         self.0
-//!     }
-//!     fn freeze(&self) -> u64 {
-//!         self.0
-//!     }
-//!     fn restore(frozen: u64) -> Result<Self, Corrupt> {
-//!         Ok(Counter(frozen))
 //!     }
 //! }
 //!
@@ -47,7 +42,7 @@ pub use quorate_consensus::raft;
 pub use quorate_core::{
     AgentId, Applied, Assembly, Boot, ClusterId, Corrupt, Cx, Decider, Door, Failure, Input, Job, JournalId,
     LinkState, NoDecider, NodeId, Notice, Port, PortCx, Promise, Protocol, Reason, Rng, ScopeId,
-    StateMachine, Ticket, Time, Wall, Wire, promise,
+    StateMachine, Ticket, Time, Wall, Wire, freeze_by_clone, promise,
 };
 pub use quorate_node::{Event, Events, Jobs, JournalMode, NodeConfig, NodeStatus, Running, Stopped};
 

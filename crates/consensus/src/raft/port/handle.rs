@@ -41,7 +41,11 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
         self.enter(Envelope::Plain, command)
     }
 
-    /// Opens a session; it is known on every replica and outlives this node.
+    /// Opens a session; it is known on every replica and outlives this node. Proposed again by itself when a leader
+    /// is lost, as the commands of a session are.
+    ///
+    /// # Errors
+    /// As [`RaftHandle::propose`]; a session that was opened in vain is closed in time.
     pub fn open_session(&self) -> Ticket<SessionId> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Open { promise })

@@ -14,8 +14,8 @@ pub(super) enum Request<S: StateMachine> {
         waiter: Waiter<S::Reply>,
         /// When it is answered Unknown.
         until: Time,
-        /// It is proposed under a session.
-        in_session: bool,
+        /// It may be proposed again without harm.
+        repeatable: bool,
     },
     Read(Reader<S>),
 }

@@ -152,13 +152,14 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             return waiter.fail(Failure::Rejected(Reason::TooLarge { bytes: data.len(), max }));
         }
         let (data, until) = (Bytes::from(data), cx.now + self.config.request_timeout);
-        let in_session = matches!(envelope, Envelope::InSession { .. });
+        // A session that was opened and never heard of harms nobody; it is the first to be closed.
+        let repeatable = !matches!(envelope, Envelope::Plain);
         if cx.protocol.leader().is_none() {
             if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
                 return waiter.fail(Failure::Rejected(Reason::Busy));
             }
         }
-        self.put_forward(Request::Propose { data, waiter, until, in_session }, cx);
+        self.put_forward(Request::Propose { data, waiter, until, repeatable }, cx);
     }
 
     /// To the leader if there is one.
@@ -167,9 +168,9 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             return self.leaderless.wait(request, cx.now + self.config.leader_patience);
         }
         match request {
-            Request::Propose { data, waiter, until, in_session } => {
+            Request::Propose { data, waiter, until, repeatable } => {
                 let request = self.request();
-                self.promises.asked(request, waiter, until, in_session.then(|| data.clone()));
+                self.promises.asked(request, waiter, until, repeatable.then(|| data.clone()));
                 cx.command(Cmd::Propose { request, data });
             }
             Request::Read(reader) => {
@@ -183,7 +184,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// What was lost on its way and may be proposed again is.
     fn propose_again(&mut self, cx: &mut PortCx<'_, Raft>) {
         for Again { data, waiter, until } in self.promises.take_again() {
-            self.put_forward(Request::Propose { data, waiter, until, in_session: true }, cx);
+            self.put_forward(Request::Propose { data, waiter, until, repeatable: true }, cx);
         }
     }
 
