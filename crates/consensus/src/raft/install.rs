@@ -33,6 +33,13 @@ pub(super) struct Sending {
     offset: u64,
 }
 
+impl Sending {
+    /// Whether one that has matched so far has all that this snapshot stands for.
+    pub fn ends_at(&self, matched: Index) -> bool {
+        matched >= self.snapshot.last.index
+    }
+}
+
 impl Raft {
     /// The port serialised its state as of `at`. The log up to there may go.
     pub(super) fn on_snapshot_taken(&mut self, at: LogId, data: Bytes, cx: &mut Cx<'_, Raft>) {
