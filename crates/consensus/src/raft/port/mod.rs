@@ -120,6 +120,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         self.machine.as_ref().map(|machine| (&machine.state, machine.applied))
     }
 
+    /// Why the scope takes nothing any more, if it does not.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
     /// What a wire from another scope asks to tell the decider something that is not in the log.
     pub fn hints(hints: Vec<D::Hint>) -> <Self as Port<Raft>>::Ask {
         Ask::Hints(hints)
