@@ -56,7 +56,7 @@ pub use quorate_core::{
     LinkState, NoDecider, NodeId, Notice, Port, PortCx, Promise, Protocol, Reason, Rng, ScopeId,
     StateMachine, Ticket, Time, Wall, Wire, promise,
 };
-pub use quorate_node::{Event, Events, Jobs, JournalMode, NodeConfig, NodeStatus, Running, Stopped};
+pub use quorate_node::{Event, Events, Jobs, JournalMode, NoEvent, NodeConfig, NodeStatus, Running, Stopped};
 
 pub use quorate_core as core;
 pub use quorate_health as health;

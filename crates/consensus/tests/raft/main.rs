@@ -1,5 +1,5 @@
 //! Raft as a value: small clusters, stepped by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
 mod chaos;
 mod cluster;

@@ -35,6 +35,8 @@ pub struct CrewCounters {
     pub ended: u64,
     /// Attempts whose lease was taken away before they ended.
     pub dropped: u64,
+    /// Ends told of attempts that had ended: the first counts.
+    pub repeated: u64,
     /// Ends told under leases that this crew does not hold (any more); passed on, for the coordinators to refuse.
     pub astray: u64,
     /// Bytes of coordinators that meant nothing.
@@ -264,8 +266,10 @@ impl Crew {
 
     fn on_end(&mut self, lease: Lease, end: End, cx: &mut PortCx<'_, Silent>) {
         match self.attempts.get_mut(&lease) {
-            // The first end counts.
-            Some(attempt) if attempt.ended => return,
+            Some(attempt) if attempt.ended => {
+                self.counters.repeated += 1;
+                return;
+            }
             Some(attempt) => {
                 attempt.ended = true;
                 self.counters.ended += 1;

@@ -27,7 +27,20 @@ pub struct TaskView {
 
 /// Who can do what.
 #[derive(Clone, Copy, Debug)]
-pub struct Skills<'a>(pub(crate) &'a Engine);
+pub struct Skills<'a>(&'a Engine);
+
+impl<'a> Skills<'a> {
+    /// As this engine knows it.
+    pub fn of(engine: &'a Engine) -> Skills<'a> {
+        Skills(engine)
+    }
+
+impl<'a> Skills<'a> {
+    /// What an engine knows of them. For a dispatcher of your own, and to try a placement without one.
+    pub fn of(engine: &'a Engine) -> Skills<'a> {
+        Skills(engine)
+    }
+}
 
 impl Skills<'_> {
     /// How well an agent's skills meet these needs, in thousandths.
