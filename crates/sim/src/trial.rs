@@ -25,6 +25,11 @@ pub trait Workload<A> {
     /// Whether everything has come to what it should be, now that faults have ended.
     fn has_recovered(&mut self, world: &World<A>) -> bool;
 
+    /// What is not yet as it should be, for the report of a run that has not recovered in time.
+    fn lacks(&self, _world: &World<A>) -> String {
+        String::new()
+    }
+
     /// The verdict at the end; `Err` says what is wrong.
     fn check(&mut self, _world: &mut World<A>) -> Result<(), String> {
         Ok(())
@@ -100,7 +105,10 @@ impl Trial {
         let end = world.now() + self.healing;
         while world.violation().is_none() && !workload.has_recovered(world) {
             if world.now() >= end {
-                let why = format!("{:?} after the last fault it has not recovered", self.healing);
+                let lacks = workload.lacks(world);
+                let colon = if lacks.is_empty() { "" } else { ": " };
+                let why =
+                    format!("{:?} after the last fault it has not recovered{colon}{lacks}", self.healing);
                 return world.violate(None, "progress after healing", why);
             }
             let pause = workload.step(world).max(Duration::from_nanos(1));

@@ -1,6 +1,7 @@
 //! The workload of agents: they take orders on worker nodes, need their time, and tell digests. Some die, some
 //! fall silent and come back with old results, some tell everything twice.
 
+use super::describe_replica;
 use super::work::App;
 use quorate::raft::RaftPort;
 use quorate::sim::{NodeState, Workload, World};
@@ -24,6 +25,9 @@ pub(super) const PATHS: [&str; 7] = [
 /// How often an agent says that what it runs goes on. One that died and is back before its silence was noticed has
 /// forgotten what it ran, and says nothing of it: the idle timeout finds out.
 const PROGRESS: Duration = Duration::from_millis(500);
+
+/// Tasks that are named where not all have ended.
+const TASKS_TOLD: usize = 3;
 
 struct Agent {
     id: AgentId,
@@ -241,6 +245,23 @@ impl Workload<App> for Agents {
             && self
                 .works(world)
                 .all(|state| state.is_some_and(|(work, _)| work.open() == 0 && !work.graph().is_empty()))
+    }
+
+    fn lacks(&self, world: &World<App>) -> String {
+        if !self.submitted {
+            return "the workflow was not admitted".to_owned();
+        }
+        let mut text: Vec<String> = Vec::new();
+        for (id, state) in self.coordinators.iter().zip(self.works(world)) {
+            text.push(describe_replica::<App, Work, Dispatcher>(world, *id, self.scope));
+            if let Some((work, _)) = state {
+                let open = work.graph().tasks().filter(|task| !work.state(*task).is_final());
+                let what = open.map(|task| (work.graph().name(task), work.explain(task)));
+                let some: Vec<_> = what.take(TASKS_TOLD).collect();
+                text.push(format!("{} tasks open there: {some:?}", work.open()));
+            }
+        }
+        text.join("; ")
     }
 
     fn check(&mut self, world: &mut World<App>) -> Result<(), String> {

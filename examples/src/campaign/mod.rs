@@ -10,7 +10,9 @@ mod work;
 
 pub use report::{Figures, table};
 
-use quorate::sim::{Campaign, FaultKind, Outcome, Progress, Report};
+use quorate::raft::{Raft, RaftPort};
+use quorate::sim::{Campaign, FaultKind, Outcome, Progress, Report, World};
+use quorate::{Decider, NodeId, ScopeId, StateMachine};
 use std::ops::Range;
 
 /// One campaign: what runs, what must have happened in it, and which planted bugs it must catch.
@@ -44,6 +46,29 @@ pub fn mutations() -> Vec<&'static str> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// How far a replica of a Raft scope is, in a few words.
+fn describe_replica<A, S: StateMachine, D: Decider<S>>(
+    world: &World<A>,
+    id: NodeId,
+    scope: ScopeId,
+) -> String {
+    let Some(host) = world.host(id) else { return format!("{id} is {:?}", world.state(id)) };
+    let (Some(raft), Some(port)) = (host.protocol::<Raft>(scope), host.port::<RaftPort<S, D>>(scope)) else {
+        return format!("{id} has no {scope}");
+    };
+    let poisoned = port.poisoned().map(|why| format!(", poisoned: {why}")).unwrap_or_default();
+    format!(
+        "{id} {} term {}, base {}, snapshot {:?}, last {}, commit {}, applied {:?}{poisoned}",
+        if raft.is_leader() { "leads" } else { "follows in" },
+        raft.term(),
+        raft.log().base(),
+        raft.snapshot().map(|snapshot| snapshot.last),
+        raft.last(),
+        raft.commit(),
+        port.state().map(|(_, at)| at),
+    )
 }
 
 impl Protocol {

@@ -8,7 +8,8 @@ use quorate::raft::{Mutation as RaftMutation, Raft, RaftConfig, RaftHandle};
 use quorate::sim::{Fault, FaultKind, Outcome, Settings, Swarm, Trial, Workload, World};
 use quorate::work::{
     EngineConfig, GraphSpec, Mutation as WorkMutation, TaskSpec, WorkConfig, WorkHandle, WorkerConfig,
-    WorkerHandle, graph::Timeouts,
+    WorkerHandle,
+    graph::{Retry, Timeouts},
 };
 use quorate::{Node, NodeId, Rng, ScopeId};
 use std::time::Duration;
@@ -95,7 +96,6 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
     let engine = EngineConfig {
         kills_max: u8::MAX,
         retry_budget: 1_000_000,
-
         mutation: WorkMutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, m)| *m),
         ..EngineConfig::default()
     };
@@ -146,6 +146,8 @@ fn graph(rng: &mut Rng) -> GraphSpec {
             (0..i).filter(|_| rng.chance(2.0 / (1.0 + i as f64))).map(|parent| format!("t{parent}"));
         let parents: Vec<String> = parents.collect();
         let task = TaskSpec::new(format!("t{i}")).after(parents).expected_ms(50 + rng.within(0..400) as u32);
+        // As little may bad luck exhaust its retries, or have it wait for longer than healing lasts.
+        let task = task.retry(Retry { retries_max: 1_000, backoff_max_ms: 1_000, ..Retry::default() });
         spec = spec.task(task.timeouts(Timeouts { idle_ms: Some(3_000), ..Timeouts::default() }));
     }
     spec
@@ -176,6 +178,10 @@ impl Workload<App> for Both {
         // Both are asked: each prepares its end.
         let agents = self.agents.has_recovered(world);
         self.registers.has_recovered(world) && agents
+    }
+
+    fn lacks(&self, world: &World<App>) -> String {
+        format!("registers: {}. Agents: {}", self.registers.lacks(world), self.agents.lacks(world))
     }
 
     fn check(&mut self, world: &mut World<App>) -> Result<(), String> {

@@ -1,8 +1,8 @@
-//! What is asked while nobody is known to lead.
+//! What is asked while nobody is known to lead, and what was asked of a leader that is gone.
 
 use crate::hosts::Hosts;
 use crate::tally::{Do, Tally};
-use quorate_consensus::raft::{RaftConfig, RaftHandle, Read};
+use quorate_consensus::raft::{Msg, RaftConfig, RaftHandle, Read, Session};
 use quorate_core::{Failure, NoDecider, NodeId, Reason, Ticket};
 use std::time::Duration;
 
@@ -105,4 +105,81 @@ fn waiting_for_a_leader_is_bounded_in_number_and_bytes_and_ends_with_the_node() 
     let stopped = Failure::Rejected(Reason::Stopped);
     assert!(kept.into_iter().all(|ticket| take(ticket) == Err(stopped.clone())));
     assert_eq!(take(asked), Err(stopped));
+}
+
+/// A follower, whose leader was cut off from both others, and what it asked that leader.
+fn asked_of_a_lost_leader<T>(
+    hosts: &mut Hosts,
+    ask: impl FnOnce(&RaftHandle<Tally>) -> Ticket<T>,
+) -> (NodeId, Ticket<T>) {
+    let leader = hosts.elect();
+    hosts.pass(50);
+    let follower = NodeId(1 + leader.0 % 3);
+    let ticket = ask(&handle(hosts, follower.0));
+    // It is passed on, and the leader is gone before it can answer.
+    hosts.pass_where(1, |from, _, _| from != leader);
+    hosts.crash(leader);
+    assert!(!ticket.is_settled());
+    (follower, ticket)
+}
+
+#[test]
+fn what_was_passed_on_to_a_leader_that_is_gone_is_unknown_as_soon_as_another_leads() {
+    let mut hosts = three(RaftConfig::default());
+    let (_, ticket) = asked_of_a_lost_leader(&mut hosts, |handle| handle.propose(Do::Add(7)));
+    hosts.pass(1_500);
+    assert!(hosts.leader().is_some());
+    assert_eq!(take(ticket), Err(Failure::Unknown(Reason::LeadershipLost)));
+}
+
+#[test]
+fn under_a_session_it_is_passed_on_to_the_next_leader() {
+    let mut hosts = three(RaftConfig::default());
+    hosts.elect();
+    let opened = handle(&hosts, 1).open_session();
+    hosts.pass(100);
+    let mut session = Session::new(take(opened).unwrap());
+    let (follower, ticket) = asked_of_a_lost_leader(&mut hosts, |handle| session.next(handle, Do::Add(7)));
+    hosts.pass(1_500);
+    assert_eq!(take(ticket), Ok(1));
+    let ticket = session.next(&handle(&hosts, follower.0), Do::Add(8));
+    hosts.pass(50);
+    assert_eq!(take(ticket), Ok(2));
+}
+
+#[test]
+fn under_a_session_a_leader_that_was_deposed_passes_on_what_it_could_not_commit() {
+    let mut hosts = three(RaftConfig::default());
+    let leader = hosts.elect();
+    let opened = handle(&hosts, leader.0).open_session();
+    hosts.pass(100);
+    let mut session = Session::new(take(opened).unwrap());
+    let alone = |from: NodeId, to: NodeId, _: &mut quorate_core::Rng| from != leader && to != leader;
+    let plain: Vec<_> = (0..5).map(|n| handle(&hosts, leader.0).propose(Do::Add(n))).collect();
+    let ticket = session.next(&handle(&hosts, leader.0), Do::Add(9));
+    hosts.pass_where(600, alone);
+    let next = hosts.leader().filter(|next| *next != leader).expect("the others have elected one");
+    assert!(!ticket.is_settled());
+    hosts.pass(1_000);
+    assert_eq!(take(ticket), Ok(1));
+    assert!(plain.into_iter().all(|ticket| take(ticket) == Err(Failure::Unknown(Reason::LeadershipLost))));
+    assert_eq!(hosts.state::<Tally, NoDecider>(next).added, [9]);
+}
+
+#[test]
+fn what_was_overwritten_is_known_to_be_lost_with_the_first_entry_of_the_next_leader() {
+    let mut hosts = three(RaftConfig::default());
+    let leader = hosts.elect();
+    hosts.pass(50);
+    let follower = NodeId(1 + leader.0 % 3);
+    // Placed, and the place told; but nobody else ever hears of the entries.
+    let lost: Vec<_> = (0..5).map(|n| handle(&hosts, follower.0).propose(Do::Add(n))).collect();
+    hosts.hold = |msg| matches!(msg, Msg::Append(append) if !append.batches.as_slice().is_empty());
+    hosts.pass(3);
+    hosts.crash(leader);
+    hosts.hold = |_| false;
+    hosts.held.clear();
+    hosts.pass(1_500);
+    assert!(lost.into_iter().all(|ticket| take(ticket) == Err(Failure::Rejected(Reason::LeadershipLost))));
+    assert_eq!(hosts.state::<Tally, NoDecider>(follower).added, [] as [u64; 0]);
 }

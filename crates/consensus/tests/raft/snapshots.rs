@@ -261,6 +261,26 @@ fn a_slow_follower_ends_its_snapshot_while_newer_ones_are_taken() {
     assert!(cluster.raft(leader).counters().compactions > 10);
 }
 
+// A snapshot that is older than the log's base by the time it is installed: the next one follows.
+#[test]
+fn a_follower_whose_snapshot_the_log_has_left_behind_gets_another_one() {
+    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), 1);
+    cluster.pass(100);
+    let old = cluster.raft(leader).snapshot().unwrap().last;
+    // While it restores, the log is compacted beyond what it restores.
+    let at = cluster.last(leader);
+    cluster.command(leader, Cmd::Snapshot { at, data: Bytes::from_static(STATE) });
+    assert!(cluster.raft(leader).log().base().index > old.index);
+    for snapshot in [old, at] {
+        let restored = |event: &Event| matches!(event, Event::Install(s) if s.last == snapshot);
+        assert!(cluster.take_events(late).iter().any(restored), "{snapshot}");
+        cluster.command(late, Cmd::Installed { ok: true });
+        cluster.pass(100);
+    }
+    assert_eq!(cluster.last(late), cluster.last(leader));
+    assert_eq!(cluster.raft(leader).counters().snapshots_sent, 2);
+}
+
 // A window that was full when the follower fell silent, and a log that moved on: nothing in it can be sent.
 #[test]
 fn a_follower_that_was_silent_while_the_log_was_compacted_gets_a_snapshot() {

@@ -7,11 +7,12 @@ mod registers;
 pub use clients::Asked;
 pub use registers::{Change, Operation, Registers};
 
+use crate::campaign::describe_replica;
 use clients::Client;
 use quorate::raft::{Raft, RaftHandle, RaftPort};
 use quorate::sim::linearizability::{Kv, Verdict, check};
 use quorate::sim::{NodeState, Workload, World};
-use quorate::{JournalId, NodeId, Rng, ScopeId};
+use quorate::{JournalId, NoDecider, NodeId, Rng, ScopeId};
 use std::time::Duration;
 
 /// Tries of the search for an order; histories here are short, so that it ends long before.
@@ -126,6 +127,21 @@ impl<A> Workload<A> for KvWorkload<A> {
         let states = self.states(world);
         let Some(first) = states.first().copied().flatten() else { return false };
         !self.clients.iter().any(Client::is_busy) && states.iter().all(|state| *state == Some(first))
+    }
+
+    fn lacks(&self, world: &World<A>) -> String {
+        let replicas: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|id| describe_replica::<A, Registers, NoDecider>(world, *id, self.scope))
+            .collect();
+        format!(
+            "{} answers since, from {} clients of whom {} wait; {}",
+            self.answered() - self.answered_before,
+            self.clients.len(),
+            self.clients.iter().filter(|client| client.is_busy()).count(),
+            replicas.join("; ")
+        )
     }
 
     fn check(&mut self, world: &mut World<A>) -> Result<(), String> {

@@ -41,14 +41,24 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
         self.enter(Envelope::Plain, command)
     }
 
-    /// Opens a session; it is known on every replica and outlives this node.
+    /// Opens a session; it is known on every replica and outlives this node. Proposed again by itself when a leader
+    /// is lost, as the commands of a session are.
+    ///
+    /// # Errors
+    /// As [`RaftHandle::propose`]; a session that was opened in vain is closed in time.
     pub fn open_session(&self) -> Ticket<SessionId> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Open { promise })
     }
 
     /// Proposes under a session: applied once for this number, however often and through whichever replica it
-    /// is proposed. `acknowledged`: all numbers up to it were answered and will not be proposed again.
+    /// is proposed. So this replica proposes it again by itself when a leader is lost, until
+    /// [`request_timeout`](crate::raft::RaftConfig::request_timeout). `acknowledged`: all numbers up to it were
+    /// answered and will not be proposed again.
+    ///
+    /// # Errors
+    /// As [`RaftHandle::propose`]; and Unknown as [`Reason::SessionExpired`] if the session is not there (any more):
+    /// then it is not applied now, and whether it was before nobody knows.
     pub fn propose_in(
         &self,
         session: SessionId,
@@ -180,6 +190,27 @@ impl Session {
     ) -> Ticket<S::Reply> {
         let acknowledged = self.open.first().map_or(self.next, |first| *first) - 1;
         through.propose_in(self.id, sequence, acknowledged.min(sequence.saturating_sub(1)), command)
+    }
+
+    /// Proposes the next command, for a client that has one at a time: all before it count as answered. Should
+    /// this one end Unknown, propose it again as [`Session::repeat`] does, or leave it in doubt for ever.
+    pub fn next<S: StateMachine, D: Decider<S>>(
+        &mut self,
+        through: &RaftHandle<S, D>,
+        command: S::Command,
+    ) -> Ticket<S::Reply> {
+        self.open.clear();
+        let sequence = self.begin();
+        self.propose(through, sequence, command)
+    }
+
+    /// Proposes the command of the last [`Session::next`] again, through any replica. It must be the same command.
+    pub fn repeat<S: StateMachine, D: Decider<S>>(
+        &self,
+        through: &RaftHandle<S, D>,
+        command: S::Command,
+    ) -> Ticket<S::Reply> {
+        self.propose(through, self.next.saturating_sub(1), command)
     }
 
     /// The command of this number was answered and will not be proposed again.

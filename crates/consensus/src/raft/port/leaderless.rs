@@ -4,12 +4,19 @@
 use super::ask::Reader;
 use super::promises::Waiter;
 use bytes::Bytes;
-use quorate_core::{Failure, NodeId, Promise, Reason, StateMachine, Time};
+use quorate_core::{NodeId, Promise, Reason, StateMachine, Time};
 use std::collections::VecDeque;
 
-/// A request that only a leader can serve. Nothing has been done about it yet.
+/// A request that only a leader can serve.
 pub(super) enum Request<S: StateMachine> {
-    Propose { data: Bytes, waiter: Waiter<S::Reply> },
+    Propose {
+        data: Bytes,
+        waiter: Waiter<S::Reply>,
+        /// When it is answered Unknown.
+        until: Time,
+        /// It may be proposed again without harm.
+        repeatable: bool,
+    },
     Read(Reader<S>),
 }
 
@@ -89,7 +96,7 @@ impl<S: StateMachine> Request<S> {
 
     fn fail(self, why: Reason) {
         match self {
-            Request::Propose { waiter, .. } => waiter.fail(Failure::Rejected(why)),
+            Request::Propose { waiter, .. } => waiter.give_up(why),
             Request::Read(reader) => reader(Err(why)),
         }
     }

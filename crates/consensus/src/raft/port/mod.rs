@@ -15,12 +15,12 @@ pub use ask::{RaftNotice, RaftStatus, Read};
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
 
-use super::{Batch, Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot};
+use super::{Batch, Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
 use bytes::Bytes;
 use leaderless::{Leaderless, Request};
 use machine::{Frozen, Machine, Outcome};
-use promises::{Promises, Waiter, reason};
+use promises::{Again, Promises, Waiter, reason};
 use quorate_core::{
     Answer, Corrupt, Decider, Failure, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
 };
@@ -58,6 +58,8 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     frozen: Option<Frozen<S::Frozen>>,
     serialising: bool,
     leading: Option<Leading>,
+    /// The term of the last leader that was known.
+    led: Term,
     poisoned: Option<String>,
 }
 
@@ -108,6 +110,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             frozen: None,
             serialising: false,
             leading: None,
+            led: 0,
             poisoned: None,
         }
     }
@@ -115,6 +118,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// The state and the last entry applied to it, unless a job has it at the moment.
     pub fn state(&self) -> Option<(&S, LogId)> {
         self.machine.as_ref().map(|machine| (&machine.state, machine.applied))
+    }
+
+    /// Why the scope takes nothing any more, if it does not.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
     }
 
     /// What a wire from another scope asks to tell the decider something that is not in the log.
@@ -158,38 +166,59 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if data.len() > max {
             return waiter.fail(Failure::Rejected(Reason::TooLarge { bytes: data.len(), max }));
         }
-        let data = Bytes::from(data);
+        let (data, until) = (Bytes::from(data), cx.now + self.config.request_timeout);
+        // A session that was opened and never heard of harms nobody; it is the first to be closed.
+        let repeatable = !matches!(envelope, Envelope::Plain);
         if cx.protocol.leader().is_none() {
             if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
                 return waiter.fail(Failure::Rejected(Reason::Busy));
             }
-            let until = cx.now + self.config.leader_patience;
-            return self.leaderless.wait(Request::Propose { data, waiter }, until);
         }
-        self.put_forward(data, waiter, cx);
+        self.put_forward(Request::Propose { data, waiter, until, repeatable }, cx);
     }
 
-    fn put_forward(&mut self, data: Bytes, waiter: Waiter<S::Reply>, cx: &mut PortCx<'_, Raft>) {
-        let request = self.request();
-        self.promises.asked(request, waiter, cx.now + self.config.request_timeout);
-        cx.command(Cmd::Propose { request, data });
+    /// To the leader if there is one.
+    fn put_forward(&mut self, request: Request<S>, cx: &mut PortCx<'_, Raft>) {
+        if cx.protocol.leader().is_none() {
+            return self.leaderless.wait(request, cx.now + self.config.leader_patience);
+        }
+        match request {
+            Request::Propose { data, waiter, until, repeatable } => {
+                let request = self.request();
+                self.promises.asked(request, waiter, until, repeatable.then(|| data.clone()));
+                cx.command(Cmd::Propose { request, data });
+            }
+            Request::Read(reader) => {
+                let request = self.request();
+                self.unconfirmed.push_back((request, reader));
+                cx.command(Cmd::Read { request });
+            }
+        }
     }
 
-    fn confirm(&mut self, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
-        let request = self.request();
-        self.unconfirmed.push_back((request, reader));
-        cx.command(Cmd::Read { request });
+    /// What was lost on its way and may be proposed again is.
+    fn propose_again(&mut self, cx: &mut PortCx<'_, Raft>) {
+        for Again { data, waiter, until } in self.promises.take_again() {
+            self.put_forward(Request::Propose { data, waiter, until, repeatable: true }, cx);
+        }
     }
 
     /// Somebody may lead by now: what waited for that goes on, before anything that came later.
     fn end_leaderless(&mut self, cx: &mut PortCx<'_, Raft>) {
         let Some(leader) = cx.protocol.leader().filter(|_| !self.leaderless.is_empty()) else { return };
         for request in self.leaderless.end(leader) {
-            match request {
-                Request::Propose { data, waiter } => self.put_forward(data, waiter, cx),
-                Request::Read(reader) => self.confirm(reader, cx),
-            }
+            self.put_forward(request, cx);
         }
+    }
+
+    /// A leader of this term is known. What an earlier one was asked it will not answer any more.
+    fn led(&mut self, term: Term, cx: &mut PortCx<'_, Raft>) {
+        if term > self.led {
+            self.led = term;
+            self.promises.passed_over();
+            self.propose_again(cx);
+        }
+        self.end_leaderless(cx);
     }
 
     fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
@@ -205,10 +234,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                 self.answer_reads();
             }
             Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
-            Read::Linearizable if cx.protocol.leader().is_none() => {
-                self.leaderless.wait(Request::Read(reader), cx.now + self.config.leader_patience);
-            }
-            Read::Linearizable => self.confirm(reader, cx),
+            Read::Linearizable => self.put_forward(Request::Read(reader), cx),
         }
     }
 
@@ -286,6 +312,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             self.poison(why, cx);
         }
         self.promises.retired(self.committed);
+        self.propose_again(cx);
         for (_, reader) in std::mem::take(&mut self.unconfirmed) {
             reader(Err(Reason::LeadershipLost));
         }
@@ -454,6 +481,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         match event {
             Event::Placed { request, placed } => {
                 self.promises.placed(request, placed, self.handed);
+                self.propose_again(cx);
             }
             Event::CaughtUp { upto } => {
                 self.whole = Some(upto);
@@ -481,7 +509,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Event::Elected { term, first } => {
                 self.leading = Some(Leading { term, first, ready: false });
                 cx.notice(RaftNotice::Elected { term });
-                self.end_leaderless(cx);
+                self.led(term, cx);
             }
             Event::Retired { term } => {
                 self.retire(cx);
@@ -490,7 +518,9 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             }
             Event::Following { term, leader } => {
                 cx.notice(RaftNotice::Following { term, leader });
-                self.end_leaderless(cx);
+                if leader.is_some() {
+                    self.led(term, cx);
+                }
             }
         }
     }
@@ -513,10 +543,11 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         let Ok(done) = done else { return };
         match *done {
             Done::Applied { machine, outcomes, bytes } => {
-                let applied = machine.applied.index;
+                let applied = machine.applied;
                 self.machine = Some(machine);
                 self.log_bytes_applied += bytes;
                 self.promises.applied(applied, outcomes);
+                self.propose_again(cx);
                 self.after_change(cx);
             }
             Done::Thawed { machine, at, result, answer } => {
@@ -525,6 +556,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 match result {
                     Ok(()) => {
                         self.promises.skipped(at.index);
+                        self.propose_again(cx);
                         self.committed = self.committed.max(at.index);
                         self.log_bytes_applied = 0;
                     }
