@@ -273,10 +273,6 @@ impl Raft {
                 let Some(peer) = self.peer_mut(from) else { return };
                 peer.acknowledged(matched);
                 peer.matched = peer.matched.max(matched);
-                // A snapshot ends when it is installed or when the log can take over; an answer from before it
-                // began changes nothing.
-                let needed = peer.sending.as_ref().map_or(base, |sending| sending.last().index.min(base));
-                if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || peer.matched >= needed) {
                 // A snapshot ends when it is installed or the log can take over; an answer from before it began
                 // changes nothing. (Meanwhile the log may have moved on, and then another one follows.)
                 let ends =

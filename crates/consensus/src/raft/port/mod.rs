@@ -457,7 +457,6 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Ask::Open { promise } => self.propose(Envelope::Open, None, Waiter::Opened(promise), cx),
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
             Ask::Hints(hints) => {
-                match guarded(|| hints.into_iter().for_each(|hint| self.decider.hint(hint, cx.now))) {
                 let told = guarded(|| hints.into_iter().for_each(|hint| self.decider.hint(hint, cx.now)));
                 match told {
                     Ok(()) => self.decide(cx),
