@@ -38,9 +38,9 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Whether one that has matched so far has all that this snapshot stands for.
-    pub fn ends_at(&self, matched: Index) -> bool {
-        matched >= self.snapshot.last.index
+    /// The last entry that it stands for.
+    pub fn last(&self) -> LogId {
+        self.snapshot.last
     }
 }
 

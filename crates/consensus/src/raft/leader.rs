@@ -273,11 +273,10 @@ impl Raft {
                 let Some(peer) = self.peer_mut(from) else { return };
                 peer.acknowledged(matched);
                 peer.matched = peer.matched.max(matched);
-                // A snapshot ends when it is installed or the log can take over; an answer from before it began
-                // changes nothing. (Meanwhile the log may have moved on, and then another one follows.)
-                let ends =
-                    peer.matched >= base || peer.sending.as_ref().is_none_or(|s| s.ends_at(peer.matched));
-                if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || ends) {
+                // A snapshot ends when it is installed or when the log can take over; an answer from before it
+                // began changes nothing.
+                let needed = peer.sending.as_ref().map_or(base, |sending| sending.last().index.min(base));
+                if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || peer.matched >= needed) {
                     peer.probe_from(peer.matched + 1);
                     peer.flow = Flow::Replicate;
                 }

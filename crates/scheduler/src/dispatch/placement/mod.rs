@@ -35,14 +35,6 @@ impl<'a> Skills<'a> {
         Skills(engine)
     }
 
-impl<'a> Skills<'a> {
-    /// What an engine knows of them. For a dispatcher of your own, and to try a placement without one.
-    pub fn of(engine: &'a Engine) -> Skills<'a> {
-        Skills(engine)
-    }
-}
-
-impl Skills<'_> {
     /// How well an agent's skills meet these needs, in thousandths.
     pub fn score(&self, needs: u16, agent: &AgentView) -> u16 {
         self.0.score(needs, agent.profile)
