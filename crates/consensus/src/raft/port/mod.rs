@@ -169,10 +169,9 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let (data, until) = (Bytes::from(data), cx.now + self.config.request_timeout);
         // A session that was opened and never heard of harms nobody; it is the first to be closed.
         let repeatable = !matches!(envelope, Envelope::Plain);
-        if cx.protocol.leader().is_none() {
-            if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
-                return waiter.fail(Failure::Rejected(Reason::Busy));
-            }
+        let waits = cx.protocol.leader().is_none();
+        if waits && self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
+            return waiter.fail(Failure::Rejected(Reason::Busy));
         }
         self.put_forward(Request::Propose { data, waiter, until, repeatable }, cx);
     }
