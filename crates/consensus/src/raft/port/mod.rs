@@ -173,6 +173,8 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let repeatable = !matches!(envelope, Envelope::Plain);
         let (leads, bytes) = (cx.protocol.leader().is_some(), self.leaderless.bytes() + data.len());
         if !leads && bytes > self.config.uncommitted_bytes_max {
+        let waits = cx.protocol.leader().is_none();
+        if waits && self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
             return waiter.fail(Failure::Rejected(Reason::Busy));
         }
         self.put_forward(Request::Propose { data, waiter, until, repeatable }, cx);
