@@ -171,8 +171,6 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let (data, until) = (Bytes::from(data), cx.now + self.config.request_timeout);
         // A session that was opened and never heard of harms nobody; it is the first to be closed.
         let repeatable = !matches!(envelope, Envelope::Plain);
-        let (leads, bytes) = (cx.protocol.leader().is_some(), self.leaderless.bytes() + data.len());
-        if !leads && bytes > self.config.uncommitted_bytes_max {
         let waits = cx.protocol.leader().is_none();
         if waits && self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
             return waiter.fail(Failure::Rejected(Reason::Busy));
@@ -304,29 +302,6 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         cx.command(Cmd::Installed { ok: false });
     }
 
-    fn status(&self, raft: &Raft) -> RaftStatus {
-        RaftStatus {
-            node: raft.id(),
-            term: raft.term(),
-            leader: raft.leader(),
-            leads: raft.is_leader(),
-            voters: raft.voters().to_vec(),
-            last: raft.last(),
-            commit: raft.commit(),
-            applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),
-            snapshot: raft.snapshot().map_or(LogId::ZERO, |snapshot| snapshot.last),
-            log_bytes: raft.log().bytes(),
-            waiting: self.promises.len()
-                + self.leaderless.len()
-                + self.unconfirmed.len()
-                + self.confirmed.len()
-                + self.early.len(),
-            sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
-            poisoned: self.poisoned.clone(),
-            counters: raft.counters(),
-        }
-    }
-}
 
 impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     type Ask = Ask<S, D>;

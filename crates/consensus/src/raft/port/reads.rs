@@ -1,6 +1,6 @@
-//! Reads: those that wait for a round, and those that wait for an index to be applied.
+//! Reads: those that wait for a round, those that wait for an index to be applied, and how the scope stands.
 
-use super::ask::{Read, Reader};
+use super::ask::{RaftStatus, Read, Reader};
 use super::{RaftPort, Request};
 use crate::raft::{LogId, Raft};
 use quorate_core::{Decider, PortCx, Reason, StateMachine};
@@ -43,6 +43,29 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                 true => reader(Ok(&machine.state)),
                 false => self.confirmed.push((index, reader)),
             }
+        }
+    }
+
+    pub(super) fn status(&self, raft: &Raft) -> RaftStatus {
+        RaftStatus {
+            node: raft.id(),
+            term: raft.term(),
+            leader: raft.leader(),
+            leads: raft.is_leader(),
+            voters: raft.voters().to_vec(),
+            last: raft.last(),
+            commit: raft.commit(),
+            applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),
+            snapshot: raft.snapshot().map_or(LogId::ZERO, |snapshot| snapshot.last),
+            log_bytes: raft.log().bytes(),
+            waiting: self.promises.len()
+                + self.leaderless.len()
+                + self.unconfirmed.len()
+                + self.confirmed.len()
+                + self.early.len(),
+            sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
+            poisoned: self.poisoned.clone(),
+            counters: raft.counters(),
         }
     }
 }
