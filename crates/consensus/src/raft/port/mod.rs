@@ -301,7 +301,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         cx.command(Cmd::Abstain);
         cx.command(Cmd::Installed { ok: false });
     }
-
+}
 
 impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     type Ask = Ask<S, D>;
