@@ -4,6 +4,7 @@
 //!   bench.
 //! * [`allocations`]: allocations are counted in a process of their own, so that counting slows no timed one.
 //! * [`raft_memory`]: agreement alone, no network and no disk.
+//! * [`scheduler`]: tasks through the engine, and graphs into it. [`placement`]: which agent takes a task.
 //!
 //! What is deliberately absent: thresholds. A bench says what it measured; whether that is enough is said in
 //! `docs/BENCHMARKS.md`.
@@ -16,6 +17,8 @@
 
 pub mod allocations;
 pub mod clock;
+pub mod placement;
 pub mod raft_memory;
 pub mod report;
 pub mod rounds;
+pub mod scheduler;

@@ -1,7 +1,7 @@
 //! Ours: [`Raft`] in a [`Turn`], stepped by a driver that only moves values. The port is not part of it.
 
 use super::{Cluster, KEPT, Load, State, state::write_command};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record};
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
@@ -9,14 +9,17 @@ use quorate_core::{
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// Requests that one read brings. Divides every run, so that none is left over.
+const REQUESTS_READ: u64 = 64;
+
 struct Node {
     turn: Turn<Raft>,
-    io: Memory,
+    memory: Memory,
     applied: Index,
     state: State,
 }
 
-/// A journal in memory, and where the effects of a step go.
+/// A journal in memory, and what the port is told.
 #[derive(Default)]
 struct Memory {
     /// What stands in the place of the records that were compacted.
@@ -25,28 +28,39 @@ struct Memory {
     records: VecDeque<Record>,
     /// The mark of the last one compacted.
     compacted: u64,
-    sent: Vec<(Recipients, Msg)>,
     committed: Index,
     placed: u64,
 }
 
-impl Io<Raft> for Memory {
+/// Where the effects of a step go.
+struct Out<'a> {
+    from: NodeId,
+    memory: &'a mut Memory,
+    wire: &'a mut VecDeque<(NodeId, NodeId, Msg)>,
+}
+
+impl Io<Raft> for Out<'_> {
     fn append(&mut self, record: Record) -> usize {
-        self.records.push_back(record);
+        self.memory.records.push_back(record);
         0
     }
     fn compact(&mut self, upto: Mark, base: Vec<Record>) {
-        self.records.drain(..(upto.0 - self.compacted) as usize);
-        self.compacted = upto.0;
-        self.base = base;
+        self.memory.records.drain(..(upto.0 - self.memory.compacted) as usize);
+        self.memory.compacted = upto.0;
+        self.memory.base = base;
     }
     fn send(&mut self, to: Recipients, msg: Msg) {
-        self.sent.push((to, msg));
+        if let Some((last, rest)) = to.as_slice().split_last() {
+            for to in rest {
+                self.wire.push_back((self.from, *to, msg.clone()));
+            }
+            self.wire.push_back((self.from, *last, msg));
+        }
     }
     fn emit(&mut self, event: Event) {
         match event {
-            Event::Committed { upto } => self.committed = upto,
-            Event::Placed { placed: Ok(_), .. } => self.placed += 1,
+            Event::Committed { upto } => self.memory.committed = upto,
+            Event::Placed { placed: Ok(_), .. } => self.memory.placed += 1,
             Event::Placed { placed: Err(why), .. } => panic!("refused: {why:?}"),
             _ => {}
         }
@@ -61,8 +75,8 @@ struct Ours {
     rng: Rng,
     messages: u64,
     bytes: usize,
-    /// Commands are cut out of one large piece of memory, as one that reads requests from a socket does.
-    arena: BytesMut,
+    /// Commands are cut out of larger pieces of memory, as one that reads requests from a socket does.
+    requests: Bytes,
 }
 
 pub fn make(load: &Load) -> Box<dyn Cluster> {
@@ -72,7 +86,7 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
         let config = RaftConfig { trailing_entries: KEPT, ..RaftConfig::default() };
         let raft = Raft::new(*id, config, Founding::Found(ids.clone())).unwrap();
         let turn = Turn::new(raft, TurnLimits::default());
-        Node { turn, io: Memory::default(), applied: 0, state: State::default() }
+        Node { turn, memory: Memory::default(), applied: 0, state: State::default() }
     };
     let mut ours = Ours {
         nodes: ids.iter().map(node).collect(),
@@ -82,7 +96,7 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
         rng: Rng::from_seed(load.nodes),
         messages: 0,
         bytes: load.bytes,
-        arena: BytesMut::new(),
+        requests: Bytes::new(),
     };
     for id in &ids {
         ours.step(*id, Input::Start(boot(*id)));
@@ -103,32 +117,23 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
 impl Ours {
     /// One step, its effects, and the journal's answer to them.
     fn step(&mut self, id: NodeId, input: Input<Raft>) {
-        let Node { turn, io, applied, state } = &mut self.nodes[id.0 as usize - 1];
-        turn.step(input, self.now, Wall(0), &mut self.rng, io);
+        let Node { turn, memory, applied, state } = &mut self.nodes[id.0 as usize - 1];
+        let mut out = Out { from: id, memory, wire: &mut self.wire };
+        turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
         if let Some(mark) = turn.sync_due() {
-            turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, io);
+            turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
         }
-        for (to, msg) in io.sent.drain(..) {
-            match to {
-                Recipients::One(to) => self.wire.push_back((id, to, msg)),
-                Recipients::Many(all) => {
-                    if let Some((last, rest)) = all.split_last() {
-                        self.wire.extend(rest.iter().map(|to| (id, *to, msg.clone())));
-                        self.wire.push_back((id, *last, msg));
-                    }
-                }
-            }
-        }
-        if io.committed > *applied {
+        let committed = memory.committed;
+        if committed > *applied {
             let first = *applied + 1;
-            for batch in turn.protocol().log().batches_within(first, io.committed) {
+            for batch in turn.protocol().log().batches_within(first, committed) {
                 for entry in batch.entries() {
-                    if entry.index >= first && entry.index <= io.committed {
+                    if entry.index >= first && entry.index <= committed {
                         state.apply(entry.data);
                     }
                 }
             }
-            *applied = io.committed;
+            *applied = committed;
         }
     }
 
@@ -151,12 +156,14 @@ impl Ours {
     }
 
     fn command(&mut self, number: u64) -> Bytes {
-        if self.arena.capacity() < self.bytes {
-            self.arena.reserve(64 << 10);
+        if self.requests.is_empty() {
+            let mut bytes = vec![0; self.bytes * REQUESTS_READ as usize];
+            for (at, command) in bytes.chunks_exact_mut(self.bytes).enumerate() {
+                write_command(number + at as u64, command);
+            }
+            self.requests = bytes.into();
         }
-        self.arena.resize(self.bytes, 0);
-        write_command(number, &mut self.arena);
-        self.arena.split().freeze()
+        self.requests.split_to(self.bytes)
     }
 }
 
@@ -183,7 +190,7 @@ impl Cluster for Ours {
     fn finish(&mut self) {
         // Long enough for the leader to send the commit index alone.
         self.pass(RaftConfig::default().commit_notice);
-        assert_eq!(self.nodes[self.leader].io.placed, self.nodes[self.leader].state.count);
+        assert_eq!(self.nodes[self.leader].memory.placed, self.nodes[self.leader].state.count);
     }
 
     fn messages(&self) -> u64 {

@@ -11,7 +11,8 @@ pub trait StateMachine: Sized + Send + 'static {
     type Command: Serialize + DeserializeOwned + Send + 'static;
     /// What the proposer is answered; kept in sessions, so small.
     type Reply: Serialize + DeserializeOwned + Clone + Send + 'static;
-    /// A view of the state that later applies do not change. For a state that is cheap to clone: `Self`.
+    /// A view of the state that later applies do not change. For a state that is cheap to clone:
+    /// [`freeze_by_clone!`](crate::freeze_by_clone).
     type Frozen: Serialize + DeserializeOwned + Send + 'static;
 
     /// One command. A panic here is caught, poisons the scope on this node, and is reported.
@@ -20,6 +21,21 @@ pub trait StateMachine: Sized + Send + 'static {
     fn freeze(&self) -> Self::Frozen;
     /// The state of a view. An error refuses the snapshot; the state before stays.
     fn restore(frozen: Self::Frozen) -> Result<Self, crate::Corrupt>;
+}
+
+/// The half of a [`StateMachine`] that a state which is cheap to clone, and which serde knows, need not write: its
+/// view is a copy of it. To stand in the `impl`, in place of `Frozen`, `freeze` and `restore`.
+#[macro_export]
+macro_rules! freeze_by_clone {
+    () => {
+        type Frozen = Self;
+        fn freeze(&self) -> Self {
+            self.clone()
+        }
+        fn restore(frozen: Self) -> ::std::result::Result<Self, $crate::Corrupt> {
+            ::std::result::Result::Ok(frozen)
+        }
+    };
 }
 
 /// Where in the log a command stands.

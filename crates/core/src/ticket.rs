@@ -85,6 +85,11 @@ impl<T> Promise<T> {
         self.in_doubt = true;
     }
 
+    /// Whether the request may happen.
+    pub fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
     /// It happened.
     pub fn done(self, answer: T) {
         self.settle(Ok(answer));

@@ -19,6 +19,7 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// None of its methods may be called by what runs *on* the node (ports, jobs, transports): they wait for the
 /// lane, which would wait for itself.
+#[must_use = "a node whose handle is dropped is killed"]
 pub struct Running {
     shared: Arc<Shared>,
     patience: Duration,

@@ -22,9 +22,10 @@ impl Node {
             cluster: ClusterId::named("quorate"),
             founding: None,
             host: HostBuilder::new(),
-            door: Door::new(ASKS_MAX),
+            door: Entrance(Some(Door::new(ASKS_MAX))),
             inbox: Inbox::new(InboxLimits::default()),
             config: NodeConfig::default(),
+            frames: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -40,10 +41,35 @@ pub struct NodeBuilder {
     cluster: ClusterId,
     founding: Option<Founding>,
     host: HostBuilder,
-    door: Door,
+    door: Entrance,
     inbox: Inbox,
     config: NodeConfig,
+    /// The largest frame that each scope may make.
+    frames: Vec<(String, usize)>,
     problems: Vec<Problem>,
+}
+
+/// The door of a node that does not run yet. Should it never run, whoever knocks is told so.
+#[derive(Debug)]
+struct Entrance(Option<Door>);
+
+impl Entrance {
+    fn door(&self) -> Door {
+        // There is one until the node is built, and a closed one keeps nobody waiting.
+        self.0.clone().unwrap_or_else(|| {
+            let door = Door::new(0);
+            door.close();
+            door
+        })
+    }
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        if let Some(door) = &self.0 {
+            door.close();
+        }
+    }
 }
 
 /// One thing that is wrong with a node's configuration.
@@ -53,6 +79,12 @@ pub enum Problem {
     /// An agreement scope was added and nobody said who votes.
     #[error("scope \"{0}\" needs voters: say found([...]) or join([...]) before it is added")]
     NotFounded(String),
+    /// Both were said, and they exclude each other.
+    #[error("a node either founds or joins: say found([...]) or join([...]), once")]
+    FoundedTwice,
+    /// Two scopes of one kind have one name.
+    #[error("there are two scopes \"{0}\"")]
+    ScopeTwice(String),
     /// A founder must be one of the voters.
     #[error(
         "node {node} founds a cluster whose voters {voters:?} do not name it; use join([...]) for a node without a vote"
@@ -78,6 +110,19 @@ pub enum Problem {
         scope: String,
         /// What is wrong.
         why: String,
+    },
+    /// The transport carries less than a scope may have to send, which would be dropped again and again.
+    #[error(
+        "scope \"{scope}\" may send frames of {needs} bytes and the transport carries {carries}; for Raft use \
+         RaftConfig::for_frames({carries})"
+    )]
+    FramesTooSmall {
+        /// Its name.
+        scope: String,
+        /// The largest frame that its settings lead to.
+        needs: usize,
+        /// What the transport carries.
+        carries: usize,
     },
     /// Scopes that do not fit together.
     #[error(transparent)]
@@ -118,20 +163,29 @@ impl NodeBuilder {
         self
     }
 
-    /// This node is one of the first voters. On a journal that already holds this cluster it merely opens it.
+    /// This node is one of the first voters; every founder names the same ones. On a journal that already holds this
+    /// cluster it merely opens it, and the voters written there count. All founders must meet once before the
+    /// first election; from then on a majority suffices.
     pub fn found<I: Into<NodeId>>(mut self, voters: impl IntoIterator<Item = I>) -> Self {
         let voters: Vec<NodeId> = voters.into_iter().map(Into::into).collect();
         if !voters.contains(&self.id) {
             self.problems.push(Problem::NotAVoter { node: self.id, voters: voters.clone() });
         }
-        self.founding = Some(Founding::Found(voters));
+        self.founded(Founding::Found(voters));
         self
     }
 
-    /// This node has no vote: it is new, or lost its disk. It learns from whoever of these leads.
+    /// This node has no vote: it is new, or lost its disk. It learns from whoever of these leads. On a journal that
+    /// already holds this cluster it merely opens it.
     pub fn join<I: Into<NodeId>>(mut self, seeds: impl IntoIterator<Item = I>) -> Self {
-        self.founding = Some(Founding::Join(seeds.into_iter().map(Into::into).collect()));
+        self.founded(Founding::Join(seeds.into_iter().map(Into::into).collect()));
         self
+    }
+
+    fn founded(&mut self, how: Founding) {
+        if self.founding.replace(how).is_some() {
+            self.problems.push(Problem::FoundedTwice);
+        }
     }
 
     /// How the node runs: threads, bounds.
@@ -152,10 +206,11 @@ impl NodeBuilder {
 
     /// Where its handles ask; for handles of protocols of your own.
     pub fn door(&self) -> Door {
-        self.door.clone()
+        self.door.door()
     }
 
-    /// Adds a replicated state machine.
+    /// Adds a replicated state machine. The name is the same on every node that has a replica of it; who founds or
+    /// joins must have been said before.
     pub fn raft<S: StateMachine>(&mut self, name: &str, state: S) -> RaftHandle<S> {
         self.raft_with(name, state, NoDecider, RaftConfig::default())
     }
@@ -169,10 +224,13 @@ impl NodeBuilder {
         config: RaftConfig,
     ) -> RaftHandle<S, D> {
         let scope = ScopeId::new("raft", name, 0);
+        let again = self.frames.iter().any(|(other, _)| other == name);
         match self.founding.clone() {
+            _ if again => self.problems.push(Problem::ScopeTwice(name.to_owned())),
             None => self.problems.push(Problem::NotFounded(name.to_owned())),
             Some(founding) => match Raft::new(self.id, config.clone(), founding) {
                 Ok(raft) => {
+                    self.frames.push((name.to_owned(), config.frame_bytes_max()));
                     self.host.scope(scope, raft, RaftPort::new(state, decider, config));
                 }
                 Err(why) => self.problems.push(Problem::Raft { scope: name.to_owned(), why }),
@@ -211,30 +269,48 @@ impl NodeBuilder {
         self.problems.push(problem);
     }
 
-    /// The node, to be driven by a world or by a driver of your own; or everything that is wrong with it.
+    /// The node, to be driven by a world or by a driver of your own.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it. Its handles answer Rejected then.
     pub fn build(self) -> Result<Assembly, ConfigError> {
         self.parts().map(|(assembly, _, _)| assembly)
     }
 
     fn parts(mut self) -> Result<(Assembly, Inbox, NodeConfig), ConfigError> {
-        let host = match self.host.build() {
-            Ok(host) if self.problems.is_empty() => host,
-            Ok(_) => return Err(ConfigError(self.problems)),
-            Err(why) => {
-                self.problems.push(Problem::Host(why));
-                return Err(ConfigError(self.problems));
-            }
-        };
-        Ok((Assembly { id: self.id, cluster: self.cluster, host, door: self.door }, self.inbox, self.config))
+        // A scope that was refused leaves wires loose: the first mistake is the one to mend.
+        if !self.problems.is_empty() {
+            return Err(ConfigError(self.problems));
+        }
+        let host = self.host.build().map_err(|why| ConfigError(vec![Problem::Host(why)]))?;
+        let door = self.door.door();
+        self.door.0 = None;
+        Ok((Assembly { id: self.id, cluster: self.cluster, host, door }, self.inbox, self.config))
     }
 
-    /// Runs it on this machine: over this transport, on this journal.
+    /// Runs it on this machine: over this transport, on this journal. It runs until it is stopped or killed, or its
+    /// handle is dropped.
+    ///
+    /// # Errors
+    /// [`NodeError::Config`] tells everything that is wrong with it; then the journal was not touched.
+    /// [`NodeError::Start`]: see [`StartError`]. Nothing was sent in either case, nothing runs, and its handles answer
+    /// Rejected.
     pub fn start(
-        self,
+        mut self,
         transport: impl Transport + 'static,
         journal: impl Journal + 'static,
     ) -> Result<Running, NodeError> {
+        let carries = transport.frame_bytes_max();
+        for (scope, needs) in std::mem::take(&mut self.frames) {
+            if needs > carries {
+                self.problems.push(Problem::FramesTooSmall { scope, needs, carries });
+            }
+        }
         let (assembly, inbox, config) = self.parts()?;
-        Ok(quorate_node::start(assembly, transport, inbox, journal, config)?)
+        let door = assembly.door.clone();
+        quorate_node::start(assembly, transport, inbox, journal, config).map_err(|why| {
+            door.close();
+            NodeError::Start(why)
+        })
     }
 }

@@ -9,39 +9,28 @@
 //! * `sim`: the same nodes in a world that replays from one integer (feature `sim`).
 //!
 //! ```
-//! use quorate::{Applied, Corrupt, JournalId, Node, NodeConfig, StateMachine, journal::MemoryDisk, transport::Loopback};
+//! use quorate::{Applied, Node, NodeConfig, StateMachine, journal, transport::Loopback};
+//! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(Default)]
+//! #[derive(Clone, Default, Serialize, Deserialize)]
 //! struct Counter(u64);
 //!
 //! impl StateMachine for Counter {
 //!     type Command = u64;
 //!     type Reply = u64;
-//!     type Frozen = u64;
+//!     quorate::freeze_by_clone!();
 //!     fn apply(&mut self, add: u64, _: Applied) -> u64 {
 //!         self.0 += add;
 //!         self.0
-//!     }
-//!     fn freeze(&self) -> u64 {
-//!         self.0
-//!     }
-//!     fn restore(frozen: u64) -> Result<Self, Corrupt> {
-//!         Ok(Counter(frozen))
 //!     }
 //! }
 //!
 //! let mut node = Node::builder(1).found([1]).config(NodeConfig::memory());
 //! let counter = node.raft("counter", Counter::default());
 //! let transport = Loopback::new().transport(node.id(), node.inbox());
-//! let running = node.start(transport, MemoryDisk::new(JournalId(1)).open())?;
-//! // A node that was just started leads after one election timeout.
-//! let reply = loop {
-//!     match counter.propose(5).wait() {
-//!         Ok(reply) => break reply,
-//!         Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
-//!     }
-//! };
-//! assert_eq!(reply, 5);
+//! let running = node.start(transport, journal::in_memory())?;
+//! // It waits for the first election.
+//! assert_eq!(counter.propose(5).wait()?, 5);
 //! running.stop();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -54,9 +43,9 @@ pub use quorate_consensus::raft;
 pub use quorate_core::{
     AgentId, Applied, Assembly, Boot, ClusterId, Corrupt, Cx, Decider, Door, Failure, Input, Job, JournalId,
     LinkState, NoDecider, NodeId, Notice, Port, PortCx, Promise, Protocol, Reason, Rng, ScopeId,
-    StateMachine, Ticket, Time, Wall, Wire, promise,
+    StateMachine, Ticket, Time, Wall, Wire, freeze_by_clone, promise,
 };
-pub use quorate_node::{Event, Events, Jobs, JournalMode, NodeConfig, NodeStatus, Running, Stopped};
+pub use quorate_node::{Event, Events, Jobs, JournalMode, NoEvent, NodeConfig, NodeStatus, Running, Stopped};
 
 pub use quorate_core as core;
 pub use quorate_health as health;
@@ -66,6 +55,15 @@ pub mod journal {
     pub use quorate_journal::*;
     #[cfg(feature = "redb")]
     pub use quorate_journal_redb::*;
+
+    /// A new journal in memory, which ends with its node. For one that outlives it, keep a [`MemoryDisk`].
+    pub fn in_memory() -> MemoryJournal {
+        use std::hash::{BuildHasher, RandomState};
+        // Two nodes must not have one name, and none may come back under its old one: it is drawn, not given. The
+        // hasher's keys are the operating system's chance.
+        let half = || u128::from(RandomState::new().hash_one(0));
+        MemoryDisk::new(crate::JournalId(half() << 64 | half())).open()
+    }
 }
 
 /// The network: the one trait to implement, the inbox, a loopback, TCP, and a conformance suite.

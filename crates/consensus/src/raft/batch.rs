@@ -71,6 +71,9 @@ impl OpenBatch {
 }
 
 impl Batch {
+    /// What its encoding needs beside its entries: four numbers of at most ten bytes.
+    pub(super) const HEAD_BYTES_MAX: usize = 40;
+
     /// The first entry's index.
     pub fn first(&self) -> Index {
         self.first

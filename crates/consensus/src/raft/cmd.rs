@@ -34,6 +34,9 @@ pub enum Cmd {
     },
     /// Stop leading.
     StepDown,
+    /// Stop leading, and never stand for election again in this life: its state machine is lost, and others
+    /// have theirs. It votes and keeps the log as before.
+    Abstain,
 }
 
 /// What the port is told.
@@ -49,6 +52,12 @@ pub enum Event {
     /// Everything up to here is committed and may be applied, read from the log.
     Committed {
         /// The last of it.
+        upto: Index,
+    },
+    /// Told once a life: whatever was committed before it began is at or before this index. The commit index
+    /// is not written down, so a replica that was restarted knows it from a leader only.
+    CaughtUp {
+        /// The index.
         upto: Index,
     },
     /// These reads may be answered once everything up to `index` is applied.

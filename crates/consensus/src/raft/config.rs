@@ -17,7 +17,8 @@ pub struct RaftConfig {
     /// A batch is closed when it has this many bytes. Default 256 KiB (measured: beyond it nothing is gained
     /// on loopback, and a frame holds one with room to spare).
     pub batch_bytes_max: usize,
-    /// The longest proposal, in bytes. Must fit a frame of the transport. Default 512 KiB.
+    /// The longest proposal, in bytes. Must fit a frame of the transport, with a batch before it; see
+    /// [`RaftConfig::frame_bytes_max`]. Default 512 KiB.
     pub entry_bytes_max: usize,
     /// Bytes proposed and not committed; beyond it proposals are answered Busy. Default 16 MiB (guess).
     pub uncommitted_bytes_max: usize,
@@ -38,6 +39,10 @@ pub struct RaftConfig {
     pub promises_max: usize,
     /// Replicas without a vote that a leader serves; beyond it newcomers are not answered. Default 16 (guess).
     pub learners_max: usize,
+    /// How long a proposal or a linearizable read waits on a replica that knows nobody who leads, before it is
+    /// answered Rejected: right after a start, or while a leader is being replaced. Zero: not at all. Default 1 s
+    /// (guess: some elections).
+    pub leader_patience: Duration,
     /// How long a proposal may stay undecided before it is answered Unknown. Default 10 s (guess).
     pub request_timeout: Duration,
     /// Client sessions kept; beyond it the one used longest ago is closed, agreed through the log. Default 10,000.
@@ -66,6 +71,7 @@ impl Default for RaftConfig {
             trailing_entries: 1000,
             promises_max: 65_536,
             learners_max: 16,
+            leader_patience: Duration::from_secs(1),
             request_timeout: Duration::from_secs(10),
             sessions_max: 10_000,
             session_window: 1024,
@@ -98,7 +104,33 @@ pub enum RaftConfigError {
     VoterTwice(NodeId),
 }
 
+/// What a frame needs beside the entries or the piece of a snapshot that it carries: the heads of link, host and
+/// message, rounded up.
+const FRAME_HEADS: usize = 256;
+
 impl RaftConfig {
+    /// The defaults, made small enough for a transport whose frames have at most this many bytes: datagrams, say.
+    /// Frames of 1 MiB need no other settings than the defaults.
+    pub fn for_frames(frame_bytes_max: usize) -> RaftConfig {
+        let default = RaftConfig::default();
+        let room = frame_bytes_max.saturating_sub(FRAME_HEADS);
+        // Half of it for the longest proposal, half for the batch that it may be added to.
+        RaftConfig {
+            entry_bytes_max: default.entry_bytes_max.min(room / 2),
+            batch_bytes_max: default.batch_bytes_max.min(room / 2),
+            chunk_bytes: default.chunk_bytes.min(room),
+            ..default
+        }
+    }
+
+    /// The largest frame that these settings can lead to, head included. A transport that carries less would drop
+    /// what must arrive, again and again.
+    pub fn frame_bytes_max(&self) -> usize {
+        // A batch is closed by the proposal that brings it to its bound.
+        let batch = self.batch_bytes_max.saturating_add(self.entry_bytes_max);
+        batch.max(self.chunk_bytes).saturating_add(FRAME_HEADS)
+    }
+
     /// Checks each setting and how they relate.
     pub fn validate(&self) -> Result<(), RaftConfigError> {
         let positive = [

@@ -33,8 +33,8 @@ impl Raft {
             }
             return;
         }
-        if self.install.as_ref().is_some_and(|install| install.restoring.is_some()) {
-            // A leader's log is never replaced.
+        // A leader's log is never replaced.
+        if self.abstains || self.install.as_ref().is_some_and(|install| install.restoring.is_some()) {
             return;
         }
         if !self.founded {
@@ -84,7 +84,7 @@ impl Raft {
     }
 
     pub(super) fn count_pre_votes(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_granted(cx) {
+        if self.is_granted(cx) && !self.abstains {
             self.campaign(cx);
         }
     }
@@ -150,7 +150,7 @@ impl Raft {
     }
 
     pub(super) fn count_votes(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_granted(cx) {
+        if self.is_granted(cx) && !self.abstains {
             self.lead(cx);
         }
     }

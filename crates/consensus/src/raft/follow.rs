@@ -39,6 +39,9 @@ impl Raft {
         }
         // Not beyond what is known to be the leader's: a longer log here may end in somebody else's entries.
         self.learn_commit(commit.min(matched), cx);
+        if self.commit >= commit {
+            self.catch_up(commit, cx);
+        }
     }
 
     /// Whether the sender leads this term (from now on, if it is news). The one that does not is told the term.
@@ -101,6 +104,16 @@ impl Raft {
             return None;
         }
         (from..=batch.last()).find(|index| *index > last || !self.log.has(LogId::new(batch.term(), *index)))
+    }
+
+    /// A leader's commit index was reached. If the entry there is of the leader's own term, everything that any
+    /// leader before it committed is before it (as for reads, thesis §6.4).
+    pub(super) fn catch_up(&mut self, commit: Index, cx: &mut Cx<'_, Raft>) {
+        if !self.caught_up && commit > 0 && self.log.term_at(commit) == Some(self.term) {
+            self.caught_up = true;
+            // A quorum's promise, as with a commit.
+            cx.emit_now(Event::CaughtUp { upto: commit });
+        }
     }
 
     pub(super) fn learn_commit(&mut self, commit: Index, cx: &mut Cx<'_, Raft>) {

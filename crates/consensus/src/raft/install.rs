@@ -4,7 +4,11 @@ use super::{
     Event, Index, LogId, Msg, Raft, Record, Role, Snapshot, SnapshotChunk, SnapshotReply, Term, peer::Flow,
 };
 use bytes::{Bytes, BytesMut};
-use quorate_core::{Cx, Mark, NodeId};
+use quorate_core::{Cx, Mark, NodeId, Time};
+
+/// Election timeouts after which a snapshot that could not be restored is tried again (guess: rarely enough that
+/// sending it in vain costs little).
+const UNRESTORABLE_TIMEOUTS: u32 = 100;
 
 /// A snapshot on its way in. It stands beside the log and changes nothing before it is restored.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,9 +38,9 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Whether one that has matched so far has all that this snapshot stands for.
-    pub fn ends_at(&self, matched: Index) -> bool {
-        matched >= self.snapshot.last.index
+    /// The last entry that it stands for.
+    pub fn last(&self) -> LogId {
+        self.snapshot.last
     }
 }
 
@@ -149,7 +153,10 @@ impl Raft {
         let answer = |next| Msg::SnapshotReply(SnapshotReply { term, round, last, next });
         let too_large = total > self.config.snapshot_bytes_max;
         self.counters.snapshots_refused += u64::from(too_large);
-        if too_large || self.unrestorable == Some((last, checksum)) {
+        let in_vain = |(name, sum, until): (LogId, u32, Time)| {
+            (name, sum) == (last, checksum) && (cx.now < until || self.abstains)
+        };
+        if too_large || self.unrestorable.is_some_and(in_vain) {
             // Not wanted, but heard: the leader must not think that it is alone.
             return cx.send(from, answer(offset));
         }
@@ -199,12 +206,18 @@ impl Raft {
         let Some(data) = install.restoring else { return };
         if !ok {
             self.counters.snapshots_refused += 1;
-            // It would come again and again; another one is another try.
-            self.unrestorable = Some((install.last, install.checksum));
+            // It would come again and again, at once. Another one is another try.
+            let until = cx.now + self.config.election_timeout.saturating_mul(UNRESTORABLE_TIMEOUTS);
+            self.unrestorable = Some((install.last, install.checksum, until));
             return;
         }
         self.counters.snapshots_installed += 1;
         let newest = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
+        if install.last.index <= self.commit && !self.log.has(install.last) && install.last.index > newest {
+            // The log came further meanwhile, and holds something else there: no correct leaders do that.
+            self.counters.nonsense += 1;
+            return;
+        }
         if install.last.index > newest {
             self.put_in_place(Snapshot { last: install.last, data }, cx);
         }

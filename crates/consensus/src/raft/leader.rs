@@ -203,7 +203,7 @@ impl Raft {
         self.send_append(to, prev, Batches::One(batch), cx);
     }
 
-    /// A leader's append promises nothing: until a quorum has it on disk a newer term may overwrite it.
+    /// Sends what a leader has to say, with its commit index and round.
     fn send_append(
         &mut self,
         to: impl Into<Recipients>,
@@ -214,6 +214,7 @@ impl Raft {
         let (group, term, commit) = (self.group, self.term, self.commit);
         let Some(leader) = self.leader_mut() else { return };
         let round = leader.round;
+        // Promises nothing: until a quorum has it on disk a newer term may overwrite it.
         cx.send_now(to, Msg::Append(Append { group, term, prev, commit, round, batches }));
     }
 
@@ -273,11 +274,10 @@ impl Raft {
                 let Some(peer) = self.peer_mut(from) else { return };
                 peer.acknowledged(matched);
                 peer.matched = peer.matched.max(matched);
-                // A snapshot ends when it is installed or the log can take over; an answer from before it began
-                // changes nothing. (Meanwhile the log may have moved on, and then another one follows.)
-                let ends =
-                    peer.matched >= base || peer.sending.as_ref().is_none_or(|s| s.ends_at(peer.matched));
-                if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || ends) {
+                // A snapshot ends when it is installed or when the log can take over; an answer from before it
+                // began changes nothing.
+                let needed = peer.sending.as_ref().map_or(base, |sending| sending.last().index.min(base));
+                if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || peer.matched >= needed) {
                     peer.probe_from(peer.matched + 1);
                     peer.flow = Flow::Replicate;
                 }
@@ -360,6 +360,7 @@ impl Raft {
         }
         // A quorum has it on disk: it is committed whatever this node's own disk does.
         cx.emit_now(Event::Committed { upto: index });
+        self.catch_up(index, cx);
         self.confirm_reads(cx);
     }
 

@@ -95,7 +95,7 @@ impl Log {
         let mut found = Vec::new();
         let mut bytes = 0;
         for batch in self.batches.range(at..) {
-            bytes += batch.len();
+            bytes += batch.len() + Batch::HEAD_BYTES_MAX;
             if bytes > bytes_max && !found.is_empty() {
                 break;
             }

@@ -36,12 +36,17 @@ pub struct Raft {
     pub(super) role: Role,
     pub(super) leader: Option<NodeId>,
     pub(super) commit: Index,
+    /// Knows all that was committed before this life.
+    pub(super) caught_up: bool,
     pub(super) peers: Vec<Peer>,
     /// All peers, shared by the messages that go to everybody.
     pub(super) everybody: Arc<[NodeId]>,
     pub(super) install: Option<Install>,
-    /// The last snapshot that the port could not restore: its name and checksum.
-    pub(super) unrestorable: Option<(LogId, u32)>,
+    /// The last snapshot that the port could not restore: its name, its checksum, and when it is worth another
+    /// try.
+    pub(super) unrestorable: Option<(LogId, u32, Time)>,
+    /// Stands for election no more.
+    pub(super) abstains: bool,
     pub(super) election_at: Time,
     pub(super) heard_leader_at: Option<Time>,
     /// For records of entries: the last index they reach, and their mark. For compaction.
@@ -121,10 +126,12 @@ impl Raft {
             role: Role::Follower,
             leader: None,
             commit: 0,
+            caught_up: false,
             peers: Vec::new(),
             everybody: Arc::new([]),
             install: None,
             unrestorable: None,
+            abstains: false,
             election_at: Time::NEVER,
             heard_leader_at: None,
             marks: VecDeque::new(),
@@ -184,6 +191,8 @@ impl Raft {
                 self.snapshot = Some(snapshot);
             }
             Record::Begins(id) => {
+                // Only what is committed is ever taken away.
+                self.commit = self.commit.max(id.index);
                 self.log.rebase(id);
                 self.marks.clear();
             }

@@ -17,6 +17,10 @@ impl Protocol for Raft {
             Input::Command(Cmd::Snapshot { at, data }) => self.on_snapshot_taken(at, data, cx),
             Input::Command(Cmd::Installed { ok }) => self.on_installed(ok, cx),
             Input::Command(Cmd::StepDown) => self.on_step_down(cx),
+            Input::Command(Cmd::Abstain) => {
+                self.abstains = true;
+                self.on_step_down(cx);
+            }
             Input::Wake => self.on_wake(cx),
             Input::Durable(_) => self.on_durable(cx),
             Input::Link { peer, state } => self.on_link(peer, state, cx),

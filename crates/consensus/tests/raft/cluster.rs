@@ -15,6 +15,8 @@ pub struct Cluster {
     pub now: Time,
     /// Disks sync at once.
     pub sync: bool,
+    /// Disks that never do.
+    pub hung: Vec<NodeId>,
     pub config: RaftConfig,
     rng: Rng,
 }
@@ -103,6 +105,14 @@ impl Io<Raft> for Out<'_> {
     }
 }
 
+impl Node {
+    /// The same disk, and nobody runs on it.
+    pub fn asleep(&self) -> Node {
+        let (disk, founding) = (self.disk.clone(), self.founding.clone());
+        Node { turn: None, disk, events: Vec::new(), founding, boot: self.boot }
+    }
+}
+
 pub fn ids(n: u64) -> Vec<NodeId> {
     (1..=n).map(NodeId).collect()
 }
@@ -113,7 +123,7 @@ impl Cluster {
     }
 
     pub fn with(n: u64, config: RaftConfig) -> Cluster {
-        let mut cluster = Cluster { rng: Rng::from_seed(n), ..Cluster::empty(config) };
+        let mut cluster = Cluster::seeded(config, n);
         for id in ids(n) {
             cluster.add(id, Founding::Found(ids(n)), JournalId(u128::from(id.0)));
         }
@@ -128,9 +138,15 @@ impl Cluster {
             wire: Vec::new(),
             now: Time(1),
             sync: true,
+            hung: Vec::new(),
             config,
             rng: Rng::from_seed(0),
         }
+    }
+
+    /// Nobody yet, and chance of its own.
+    pub fn seeded(config: RaftConfig, seed: u64) -> Cluster {
+        Cluster { rng: Rng::from_seed(seed), ..Cluster::empty(config) }
     }
 
     /// A node on an empty journal of this name.
@@ -180,7 +196,8 @@ impl Cluster {
     }
 
     pub fn step(&mut self, id: NodeId, input: Input<Raft>) {
-        let node = self.nodes.get_mut(&id).unwrap();
+        // Messages may be for somebody who is not there yet.
+        let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(turn) = &mut node.turn else { return };
         let mut out = Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
         turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
@@ -190,6 +207,9 @@ impl Cluster {
     }
 
     pub fn sync_node(&mut self, id: NodeId) {
+        if self.hung.contains(&id) {
+            return;
+        }
         let node = self.nodes.get_mut(&id).unwrap();
         let Some(turn) = &mut node.turn else { return };
         if let Some(mark) = turn.sync_due() {
@@ -233,7 +253,7 @@ impl Cluster {
     }
 
     fn is_due(&self, id: NodeId) -> bool {
-        self.nodes[&id].turn.as_ref().is_some_and(|turn| turn.wake_at() <= self.now)
+        self.wake_at(id).is_some_and(|at| at <= self.now)
     }
 
     /// Lets time pass in steps of a millisecond, everything being delivered at once.
@@ -272,6 +292,15 @@ impl Cluster {
     /// How a founding with these voters is named, as their messages say.
     pub fn group_of(&self, voters: &[NodeId]) -> u64 {
         Raft::new(voters[0], self.config.clone(), Founding::Found(voters.to_vec())).unwrap().group()
+    }
+
+    pub fn raft_if_up(&self, id: NodeId) -> Option<&Raft> {
+        self.nodes[&id].turn.as_ref().map(Turn::protocol)
+    }
+
+    /// When a node that runs wants to be woken.
+    pub fn wake_at(&self, id: NodeId) -> Option<Time> {
+        self.nodes[&id].turn.as_ref().map(Turn::wake_at)
     }
 
     pub fn raft(&self, id: NodeId) -> &Raft {

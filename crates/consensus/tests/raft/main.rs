@@ -1,10 +1,24 @@
 //! Raft as a value: small clusters, stepped by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
+mod chaos;
 mod cluster;
+mod elections;
+mod founding;
+mod golden;
+mod hostile;
+mod hosts;
 mod joining;
 mod journal;
+mod leaderless;
 mod made;
+mod page;
+mod ports;
+mod reads;
+mod replication;
+mod requests;
+mod samples;
 mod smoke;
 mod snapshots;
 mod strangers;
+mod tally;

@@ -369,3 +369,15 @@ fn an_answer_about_another_snapshot_moves_nothing() {
         assert!(cluster.wire.is_empty(), "{:?}", cluster.wire);
     }
 }
+
+// Found by the messages of hostile peers: the commit index ended beyond the log.
+#[test]
+fn a_restored_snapshot_that_contradicts_what_was_committed_meanwhile_is_refused() {
+    let (mut cluster, group) = follower();
+    cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 3)]));
+    cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 15));
+    cluster.deliver(M, F, append(group, 2, LogId::new(1, 3), 8, vec![entries(4, 2, 5)]));
+    cluster.command(F, Cmd::Installed { ok: true });
+    assert_eq!((cluster.raft(F).commit(), cluster.last(F)), (8, LogId::new(2, 8)));
+    assert_eq!(cluster.raft(F).counters().nonsense, 1);
+}

@@ -42,7 +42,11 @@ impl<P: Placement> WorkHandle<P> {
     }
 
     /// Reads the scheduler.
-    pub fn read<R: Send + 'static>(&self, policy: Read, f: impl FnOnce(&Work) -> R + Send + 'static) -> Ticket<R> {
+    pub fn read<R: Send + 'static>(
+        &self,
+        policy: Read,
+        f: impl FnOnce(&Work) -> R + Send + 'static,
+    ) -> Ticket<R> {
         self.raft.read(policy, f)
     }
 
@@ -81,10 +85,16 @@ impl NodeBuilder {
     }
 
     /// The same with a placement of your choice.
-    pub fn coordinator_with<P: Placement>(&mut self, name: &str, config: WorkConfig, placement: P) -> WorkHandle<P> {
+    pub fn coordinator_with<P: Placement>(
+        &mut self,
+        name: &str,
+        config: WorkConfig,
+        placement: P,
+    ) -> WorkHandle<P> {
         let scopes = Scopes::of(name);
         let watch = WatchConfig::new(self.id(), []);
-        let parts = Work::new(config.engine).and_then(|work| Ok((work, Dispatcher::new(config.dispatch, placement)?)));
+        let parts = Work::new(config.engine)
+            .and_then(|work| Ok((work, Dispatcher::new(config.dispatch, placement)?)));
         let (work, dispatcher) = match parts {
             Ok(parts) => parts,
             Err(why) => {
@@ -104,7 +114,9 @@ impl NodeBuilder {
             Some(RaftPort::<Work, Dispatcher<P>>::hints(verdicts.0.iter().map(hint_of).collect()))
         });
         let mut leases = Leases::default();
-        self.wire(scopes.work, scopes.leases, move |level: &LeaseLevel| Some(MirrorAsk::Do(leases.commands(level))));
+        self.wire(scopes.work, scopes.leases, move |level: &LeaseLevel| {
+            Some(MirrorAsk::Do(leases.commands(level)))
+        });
         WorkHandle { raft }
     }
 }
@@ -191,7 +203,10 @@ impl Leases {
             }
         }
         for node in &level.nodes {
-            let leases = node.leases.iter().map(|granted| (lease_key(granted.lease), encode(&Told::Lease(granted.clone()))));
+            let leases = node
+                .leases
+                .iter()
+                .map(|granted| (lease_key(granted.lease), encode(&Told::Lease(granted.clone()))));
             let all: Vec<(u64, Bytes)> = std::iter::once(head()).chain(leases).collect();
             commands.push(MirrorCmd::Replace { to: node.node, all });
         }

@@ -35,6 +35,8 @@ pub struct CrewCounters {
     pub ended: u64,
     /// Attempts whose lease was taken away before they ended.
     pub dropped: u64,
+    /// Ends told of attempts that had ended: the first counts.
+    pub repeated: u64,
     /// Ends told under leases that this crew does not hold (any more); passed on, for the coordinators to refuse.
     pub astray: u64,
     /// Bytes of coordinators that meant nothing.
@@ -203,7 +205,9 @@ impl Crew {
                 None => {
                     level.leases.remove(&key);
                 }
-                Some(Some(Told::Head { term, leads })) if key == HEAD => (level.term, level.leads) = (term, leads),
+                Some(Some(Told::Head { term, leads })) if key == HEAD => {
+                    (level.term, level.leads) = (term, leads)
+                }
                 Some(Some(Told::Lease(granted))) if is_lease_key(key) => {
                     level.leases.insert(key, granted);
                 }
@@ -214,12 +218,16 @@ impl Crew {
 
     /// Does what this coordinator says, if it leads the newest term heard of.
     fn follow(&mut self, from: NodeId, cx: &mut PortCx<'_, Silent>) {
-        let Some(level) = self.levels.get(&from).filter(|level| level.leads && level.term >= self.term) else { return };
+        let Some(level) = self.levels.get(&from).filter(|level| level.leads && level.term >= self.term)
+        else {
+            return;
+        };
         self.term = level.term;
         let wanted: BTreeMap<Lease, Granted> =
             level.leases.values().map(|granted| (granted.lease, granted.clone())).collect();
         let mut lines = Vec::new();
-        let over: Vec<Lease> = self.attempts.keys().copied().filter(|lease| !wanted.contains_key(lease)).collect();
+        let over: Vec<Lease> =
+            self.attempts.keys().copied().filter(|lease| !wanted.contains_key(lease)).collect();
         for lease in over {
             let Some(attempt) = self.attempts.remove(&lease) else { continue };
             lines.push((lease_key(lease), None));
@@ -258,8 +266,10 @@ impl Crew {
 
     fn on_end(&mut self, lease: Lease, end: End, cx: &mut PortCx<'_, Silent>) {
         match self.attempts.get_mut(&lease) {
-            // The first end counts.
-            Some(attempt) if attempt.ended => return,
+            Some(attempt) if attempt.ended => {
+                self.counters.repeated += 1;
+                return;
+            }
             Some(attempt) => {
                 attempt.ended = true;
                 self.counters.ended += 1;

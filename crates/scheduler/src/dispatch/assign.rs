@@ -68,7 +68,7 @@ impl Roster {
         if self.free_total == 0 {
             return pairs;
         }
-        let skills = Skills(state);
+        let skills = Skills::of(state);
         state.visit_ready(|task, needs| {
             if pairs.len() >= most || self.free_total == 0 {
                 return Visit::Stop;
@@ -133,7 +133,7 @@ impl Roster {
         self.free_total = self.free_total - u64::from(self.free[at]) + u64::from(free);
         self.free[at] = free;
         match agent {
-            Some(agent) => placement.set(&agent, Skills(state)),
+            Some(agent) => placement.set(&agent, Skills::of(state)),
             None => placement.remove(slot),
         }
     }

@@ -188,8 +188,13 @@ impl Agents {
         Some(agent)
     }
 
-    /// The number of a list of capabilities that tasks need; `None` when there are too many lists.
-    pub fn needs_number(&mut self, needs: &[String]) -> Option<u16> {
+    /// Whether so many more lists of capabilities that tasks need can be told apart.
+    pub fn has_room_for_needs(&self, lists: usize) -> bool {
+        self.needs.len() + lists < PROFILES_MAX
+    }
+
+    /// The number of a list of capabilities that tasks need.
+    pub fn needs_number(&mut self, needs: &[String]) -> u16 {
         if self.needs.is_empty() {
             self.needs.push(Vec::new());
             self.needs_numbers.insert(Vec::new(), 0);
@@ -197,12 +202,13 @@ impl Agents {
         let mut list: Vec<u32> = needs.iter().map(|name| self.capability(name)).collect();
         list.sort_unstable();
         if let Some(number) = self.needs_numbers.get(&list) {
-            return Some(*number);
+            return *number;
         }
-        let number = u16::try_from(self.needs.len()).ok()?;
+        assert!(self.has_room_for_needs(0), "nobody asked whether there is room");
+        let number = self.needs.len() as u16;
         self.needs.push(list.clone());
         self.needs_numbers.insert(list, number);
-        Some(number)
+        number
     }
 
     /// How well an agent's skills meet a list of needs: their mean, in thousandths, what it cannot do at all

@@ -15,6 +15,10 @@ impl Engine {
     /// Takes in a graph whose tasks may wait for tasks that are there; answers the new numbers. What they wait for
     /// may have ended: then that counts at once.
     pub fn submit(&mut self, spec: &GraphSpec) -> Result<Range<u32>, Refused> {
+        if !spec.is_sound() || !self.agents.has_room_for_needs(spec.policies().len()) {
+            let why = if spec.is_sound() { GraphError::TooLarge } else { GraphError::Malformed };
+            return Err(why.into());
+        }
         let max = self.config.tasks_max;
         if self.tasks.len() + spec.len() > max as usize {
             return Err(Refused::TooMany { what: "tasks".into(), max });
@@ -26,14 +30,9 @@ impl Engine {
                 return Err(Refused::Full { room });
             }
         }
-        let mut needs = Vec::with_capacity(spec.policies().len());
-        for policy in spec.policies() {
-            needs.push(self.agents.needs_number(&policy.needs).ok_or(GraphError::TooLarge)?);
-        }
         let new = self.graph.append(spec)?;
         for policy in &self.graph.policies()[self.needs.len()..] {
-            // All of them were numbered above.
-            self.needs.push(self.agents.needs_number(&policy.needs).unwrap_or(0));
+            self.needs.push(self.agents.needs_number(&policy.needs));
         }
         self.begin(new.clone());
         Ok(new)

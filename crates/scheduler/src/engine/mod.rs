@@ -301,6 +301,12 @@ impl Engine {
         self.results.get(&task.0).map(Vec::as_slice)
     }
 
+    /// The bytes of the result of it, or of the fallback in its place.
+    pub fn output(&self, task: TaskId) -> Option<&[u8]> {
+        let mut chain = std::iter::successors(Some(self.graph.slot(task)), |at| self.graph.fallback(*at));
+        chain.find(|at| self.state(*at) == State::Succeeded).and_then(|at| self.result(at))
+    }
+
     /// All results that were kept, by task.
     pub fn results(&self) -> impl Iterator<Item = (TaskId, &[u8])> {
         self.results.iter().map(|(task, bytes)| (TaskId(*task), bytes.as_slice()))

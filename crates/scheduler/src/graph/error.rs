@@ -104,6 +104,9 @@ pub enum GraphError {
         /// Its length.
         bytes: usize,
     },
+    /// A description whose numbers lead nowhere: it came from somebody who did not make it with this library.
+    #[error("the description of the graph is malformed")]
+    Malformed,
     /// More tasks, edges, names or policies than can be numbered.
     #[error("the graph is too large")]
     TooLarge,

@@ -51,6 +51,9 @@ impl Graph {
     }
 
     fn check(&self, spec: &GraphSpec) -> Result<Checked, GraphError> {
+        if !spec.is_sound() {
+            return Err(GraphError::Malformed);
+        }
         if let Some(bytes) = spec.bad_name {
             return Err(GraphError::BadName { bytes: bytes as usize });
         }
@@ -65,9 +68,6 @@ impl Graph {
             || !self.before.has_room(spec.edges.len())
             || !self.after.has_room(spec.edges.len() + self.len())
         {
-            return Err(GraphError::TooLarge);
-        }
-        if !spec.is_sound() {
             return Err(GraphError::TooLarge);
         }
         let mut new = vec![NOBODY; spec.defs.len()];
@@ -286,10 +286,12 @@ impl Graph {
 
 impl GraphSpec {
     /// Whether the numbers inside are in range: a description may have come from a peer.
-    fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         let names = self.names.len();
         let below = |(a, b): &(u32, u32)| (*a as usize) < names && (*b as usize) < names;
         self.defs.len() == names
+            && self.defs.iter().flatten().count() == self.declared as usize
+            && self.twice.is_none_or(|twice| (twice as usize) < names)
             && self.edges.iter().all(below)
             && self.fallbacks.iter().all(below)
             && self.fallbacks.iter().all(|(primary, _)| self.defs[*primary as usize].is_some())

@@ -31,6 +31,11 @@ impl TaskSpec {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// It waits for these, too.
     pub fn after<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> TaskSpec {
         self.after.extend(names.into_iter().map(Into::into));
@@ -184,19 +189,17 @@ impl GraphSpec {
         &self.policies
     }
 
-    /// Tasks that wait for nothing, those that stand in for others left out; what `ended` says of the names of
+    /// Of a sound description: tasks that wait for nothing, those that stand in for others left out; what `ended` says of the names of
     /// others has ended.
     pub(crate) fn roots(&self, ended: impl Fn(&str) -> bool) -> usize {
         let mut waits: Vec<bool> = self.defs.iter().map(Option::is_none).collect();
-        let mark = |waits: &mut Vec<bool>, task: u32| waits.get_mut(task as usize).map(|waits| *waits = true);
         for (from, to) in &self.edges {
-            let declared = self.defs.get(*from as usize).is_some_and(Option::is_some);
-            if declared || !((*from as usize) < self.names.len() && ended(self.names.get(*from))) {
-                mark(&mut waits, *to);
+            if self.defs[*from as usize].is_some() || !ended(self.names.get(*from)) {
+                waits[*to as usize] = true;
             }
         }
         for (_, fallback) in &self.fallbacks {
-            mark(&mut waits, *fallback);
+            waits[*fallback as usize] = true;
         }
         waits.into_iter().filter(|waits| !waits).count()
     }

@@ -72,8 +72,8 @@ fn taking_the_last_edge_away_lets_a_task_run() {
     assert_eq!(rig.engine.remove_edge("a", "b"), Ok(false));
     assert_eq!(rig.states(["b", "c"]), [Ready, Waiting]);
     rig.succeed("b");
-    // What it waited for has ended: that cannot be taken back.
-    assert_eq!(rig.engine.remove_edge("b", "c"), Err(Refused::AlreadyStarted { task: "c".into() }));
+    // What c waited for has ended: that cannot be taken back.
+    assert_eq!(rig.engine.remove_edge("b", "c"), Err(Refused::AlreadyEnded { task: "b".into() }));
     rig.succeed("c");
     rig.succeed("a");
     rig.is_idle();

@@ -16,8 +16,7 @@ pub struct Swarm {
     pub amnesia_max: usize,
     /// Kinds that never strike, for protocols that do not claim to stand them.
     pub without: Vec<Fault>,
-    /// What becomes of frames that were changed. [`Garbled::Delivered`] is for campaigns that ask for no more
-    /// than that nothing panics.
+    /// What becomes of frames that were changed.
     pub garbled: Garbled,
 }
 

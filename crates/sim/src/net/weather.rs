@@ -33,11 +33,10 @@ pub struct Weather {
 /// What becomes of a frame whose bytes were changed on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Garbled {
-    /// The transport checks what it carries (TLS, QUIC), as links without a seal of their own demand: the
-    /// frame is lost.
+    /// The transport checks what it carries (TLS, QUIC): the frame is lost.
     Dropped,
-    /// It is delivered. Then nothing can be asked of protocols but that no bytes make them panic or grow
-    /// without bound: what was changed into another valid message is believed.
+    /// It is delivered, and refused by the link, whose seal covers head and body. Costs a question to the peer
+    /// now and then.
     Delivered,
 }
 

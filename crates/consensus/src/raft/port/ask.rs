@@ -24,6 +24,7 @@ pub enum Ask<S: StateMachine, D: Decider<S>> {
     Hints(Vec<D::Hint>),
     Status { promise: Promise<RaftStatus> },
     StepDown { promise: Promise<()> },
+    Leader { promise: Promise<NodeId> },
 }
 
 /// What a replica knows of itself.

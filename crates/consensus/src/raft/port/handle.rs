@@ -1,8 +1,11 @@
 //! What the application holds: a typed way to a Raft scope, made before the node runs.
 
 use super::ask::{Ask, RaftStatus, Read};
+use super::guarded;
 use super::sessions::{Envelope, SessionId};
-use quorate_core::{AnyAsk, Decider, Door, NoDecider, Reason, ScopeId, StateMachine, Ticket, promise};
+use quorate_core::{
+    AnyAsk, Decider, Door, NoDecider, NodeId, Reason, ScopeId, StateMachine, Ticket, promise,
+};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
@@ -27,20 +30,35 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     }
 
     /// Proposes a command; on a follower it is passed on to the leader, once. Settles with the state machine's
-    /// reply once it is committed and applied here. After [`quorate_core::Failure::Unknown`] it may still be
-    /// applied, and proposing it again may apply it twice: use a [`Session`] where that matters.
+    /// reply once it is committed and applied here. While nobody is known to lead it waits for
+    /// [`leader_patience`](crate::raft::RaftConfig::leader_patience).
+    ///
+    /// # Errors
+    /// After [`Failure::Rejected`](quorate_core::Failure::Rejected) it is not applied and never will be. After
+    /// [`Failure::Unknown`](quorate_core::Failure::Unknown) it may have been or may still be, and proposing it again
+    /// may apply it twice: use a [`Session`] where that matters.
     pub fn propose(&self, command: S::Command) -> Ticket<S::Reply> {
         self.enter(Envelope::Plain, command)
     }
 
-    /// Opens a session; it is known on every replica and outlives this node.
+    /// Opens a session; it is known on every replica and outlives this node. Proposed again by itself when a leader
+    /// is lost, as the commands of a session are.
+    ///
+    /// # Errors
+    /// As [`RaftHandle::propose`]; a session that was opened in vain is closed in time.
     pub fn open_session(&self) -> Ticket<SessionId> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Open { promise })
     }
 
     /// Proposes under a session: applied once for this number, however often and through whichever replica it
-    /// is proposed. `acknowledged`: all numbers up to it were answered and will not be proposed again.
+    /// is proposed. So this replica proposes it again by itself when a leader is lost, until
+    /// [`request_timeout`](crate::raft::RaftConfig::request_timeout). `acknowledged`: all numbers up to it were
+    /// answered and will not be proposed again.
+    ///
+    /// # Errors
+    /// As [`RaftHandle::propose`]; and Unknown as [`Reason::SessionExpired`] if the session is not there (any more):
+    /// then it is not applied now, and whether it was before nobody knows.
     pub fn propose_in(
         &self,
         session: SessionId,
@@ -60,7 +78,10 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| {
             let reader = Box::new(move |state: Result<&S, Reason>| match state {
-                Ok(state) => promise.done(f(state)),
+                Ok(state) => match guarded(|| f(state)) {
+                    Ok(answer) => promise.done(answer),
+                    Err(why) => promise.reject(Reason::Refused(format!("the reader panicked: {why}"))),
+                },
                 Err(why) => promise.reject(why),
             });
             Ask::Read { policy, reader }
@@ -83,6 +104,16 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     pub fn status(&self) -> Ticket<RaftStatus> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Status { promise })
+    }
+
+    /// Who leads, as soon as this replica knows. It may be news of yesterday by the time it is read.
+    ///
+    /// # Errors
+    /// Rejected as [`Reason::NotLeader`] if nobody was known to lead within
+    /// [`request_timeout`](crate::raft::RaftConfig::request_timeout).
+    pub fn leader(&self) -> Ticket<NodeId> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Leader { promise })
     }
 
     /// Has this replica stop leading, if it leads.
@@ -158,7 +189,28 @@ impl Session {
         command: S::Command,
     ) -> Ticket<S::Reply> {
         let acknowledged = self.open.first().map_or(self.next, |first| *first) - 1;
-        through.propose_in(self.id, sequence, acknowledged.min(sequence - 1), command)
+        through.propose_in(self.id, sequence, acknowledged.min(sequence.saturating_sub(1)), command)
+    }
+
+    /// Proposes the next command, for a client that has one at a time: all before it count as answered. Should
+    /// this one end Unknown, propose it again as [`Session::repeat`] does, or leave it in doubt for ever.
+    pub fn next<S: StateMachine, D: Decider<S>>(
+        &mut self,
+        through: &RaftHandle<S, D>,
+        command: S::Command,
+    ) -> Ticket<S::Reply> {
+        self.open.clear();
+        let sequence = self.begin();
+        self.propose(through, sequence, command)
+    }
+
+    /// Proposes the command of the last [`Session::next`] again, through any replica. It must be the same command.
+    pub fn repeat<S: StateMachine, D: Decider<S>>(
+        &self,
+        through: &RaftHandle<S, D>,
+        command: S::Command,
+    ) -> Ticket<S::Reply> {
+        self.propose(through, self.next.saturating_sub(1), command)
     }
 
     /// The command of this number was answered and will not be proposed again.

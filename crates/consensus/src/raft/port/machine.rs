@@ -78,8 +78,13 @@ impl<S: StateMachine> Machine<S> {
             },
             Envelope::InSession { session, sequence, acknowledged } => {
                 match self.sessions.ask(session, sequence, acknowledged, at.index) {
-                    Known::Expired => Outcome::Failed(Failure::Rejected(Reason::SessionExpired)),
-                    Known::Forgotten => refused("it was applied before and its reply was acknowledged"),
+                    // Not now; but it may have been, the first time it was proposed.
+                    Known::Expired => Outcome::Failed(Failure::Unknown(Reason::SessionExpired)),
+                    Known::Forgotten => {
+                        let why =
+                            "its reply was acknowledged, or more of its session came to be than is kept";
+                        Outcome::Failed(Failure::Unknown(Reason::Refused(why.into())))
+                    }
                     Known::Before(reply) => match postcard::from_bytes(&reply) {
                         Ok(reply) => Outcome::Reply(reply),
                         Err(_) => refused("its reply cannot be decoded"),
@@ -98,6 +103,7 @@ impl<S: StateMachine> Machine<S> {
         }
     }
 
+    /// Takes its time, and runs the application's code: for a job.
     pub fn freeze(&self) -> Frozen<S::Frozen> {
         Frozen { at: self.applied, sessions: self.sessions.clone(), state: self.state.freeze() }
     }

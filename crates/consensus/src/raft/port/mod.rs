@@ -6,19 +6,23 @@
 
 mod ask;
 mod handle;
+mod jobs;
+mod leaderless;
 mod machine;
 mod promises;
+mod reads;
 mod sessions;
 
 pub use ask::{RaftNotice, RaftStatus, Read};
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
 
-use super::{Batch, Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot};
+use super::{Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
 use bytes::Bytes;
-use machine::{Machine, Outcome};
-use promises::{Promises, Waiter, reason};
+use leaderless::{Leaderless, Request};
+use machine::{Frozen, Machine, Outcome};
+use promises::{Again, Promises, Waiter, reason};
 use quorate_core::{
     Answer, Corrupt, Decider, Failure, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
 };
@@ -35,17 +39,29 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     decider: D,
     config: RaftConfig,
     promises: Promises<S::Reply>,
+    /// What waits until somebody is known to lead.
+    leaderless: Leaderless<S>,
     next_request: u64,
     /// Linearizable reads whose round is not confirmed, by request.
     unconfirmed: VecDeque<(u64, Reader<S>)>,
     /// Reads that wait for an index to be applied.
     confirmed: Vec<(Index, Reader<S>)>,
+    /// Local reads that came before it was known how far this replica had been before it was restarted.
+    early: VecDeque<(Time, Reader<S>)>,
+    /// The state machine is whole once this is applied.
+    whole: Option<Index>,
     committed: Index,
+    /// Up to where entries were given to be applied.
+    handed: Index,
     /// A snapshot to be put in place, and whether Raft waits for an answer.
     incoming: Option<(Snapshot, bool)>,
     log_bytes_applied: usize,
+    /// A view that no job serialises yet.
+    frozen: Option<Frozen<S::Frozen>>,
     serialising: bool,
     leading: Option<Leading>,
+    /// The term of the last leader that was known.
+    led: Term,
     poisoned: Option<String>,
 }
 
@@ -57,9 +73,19 @@ struct Leading {
     ready: bool,
 }
 
+/// Runs the application's code outside a job; a panic there is no panic of the node. What it had half changed
+/// is not used any more.
+fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+    })
+}
+
 enum Done<S: StateMachine> {
     Applied { machine: Machine<S>, outcomes: Vec<(LogId, Outcome<S::Reply>)>, bytes: usize },
     Thawed { machine: Machine<S>, at: LogId, result: Result<(), Corrupt>, answer: bool },
+    Frozen { machine: Machine<S>, frozen: Frozen<S::Frozen> },
     Serialised { at: LogId, data: Option<Bytes> },
 }
 
@@ -73,14 +99,20 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             decider,
             config,
             promises: Promises::new(),
+            leaderless: Leaderless::new(),
             next_request: 1,
             unconfirmed: VecDeque::new(),
             confirmed: Vec::new(),
+            early: VecDeque::new(),
+            whole: None,
             committed: 0,
+            handed: 0,
             incoming: None,
             log_bytes_applied: 0,
+            frozen: None,
             serialising: false,
             leading: None,
+            led: 0,
             poisoned: None,
         }
     }
@@ -118,7 +150,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         waiter: Waiter<S::Reply>,
         cx: &mut PortCx<'_, Raft>,
     ) {
-        if self.promises.len() >= self.config.promises_max {
+        if self.promises.len() + self.leaderless.len() >= self.config.promises_max {
             return waiter.fail(Failure::Rejected(Reason::Busy));
         }
         let encoded = postcard::to_extend(&envelope, Vec::new()).and_then(|data| match command {
@@ -136,22 +168,28 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if data.len() > max {
             return waiter.fail(Failure::Rejected(Reason::TooLarge { bytes: data.len(), max }));
         }
-        let request = self.request();
-        self.promises.asked(request, waiter, cx.now + self.config.request_timeout);
-        cx.command(Cmd::Propose { request, data: data.into() });
+        let (data, until) = (Bytes::from(data), cx.now + self.config.request_timeout);
+        // A session that was opened and never heard of harms nobody; it is the first to be closed.
+        let repeatable = !matches!(envelope, Envelope::Plain);
+        let waits = cx.protocol.leader().is_none();
+        if waits && self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
+            return waiter.fail(Failure::Rejected(Reason::Busy));
+        }
+        self.put_forward(Request::Propose { data, waiter, until, repeatable }, cx);
     }
 
-    fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
-        if self.unconfirmed.len() + self.confirmed.len() >= self.config.promises_max {
-            return reader(Err(Reason::Busy));
+    /// To the leader if there is one.
+    fn put_forward(&mut self, request: Request<S>, cx: &mut PortCx<'_, Raft>) {
+        if cx.protocol.leader().is_none() {
+            return self.leaderless.wait(request, cx.now + self.config.leader_patience);
         }
-        match policy {
-            // Not before the state machine is whole: what was committed when it stopped is applied first.
-            Read::Local => {
-                self.confirmed.push((0, reader));
-                self.answer_reads();
+        match request {
+            Request::Propose { data, waiter, until, repeatable } => {
+                let request = self.request();
+                self.promises.asked(request, waiter, until, repeatable.then(|| data.clone()));
+                cx.command(Cmd::Propose { request, data });
             }
-            Read::Linearizable => {
+            Request::Read(reader) => {
                 let request = self.request();
                 self.unconfirmed.push_back((request, reader));
                 cx.command(Cmd::Read { request });
@@ -159,43 +197,56 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         }
     }
 
-    fn refuse_read(&mut self, request: u64, why: Reason) {
-        if let Some(at) = self.unconfirmed.iter().position(|(number, _)| *number == request)
-            && let Some((_, reader)) = self.unconfirmed.remove(at)
-        {
-            reader(Err(why));
+    /// What was lost on its way and may be proposed again is.
+    fn propose_again(&mut self, cx: &mut PortCx<'_, Raft>) {
+        for Again { data, waiter, until } in self.promises.take_again() {
+            self.put_forward(Request::Propose { data, waiter, until, repeatable: true }, cx);
         }
     }
 
-    /// Answers the reads whose index is applied, if the state machine is at home and whole.
-    fn answer_reads(&mut self) {
-        if self.incoming.as_ref().is_some_and(|(_, answer)| !answer) {
-            return;
+    /// Somebody may lead by now: what waited for that goes on, before anything that came later.
+    fn end_leaderless(&mut self, cx: &mut PortCx<'_, Raft>) {
+        let Some(leader) = cx.protocol.leader().filter(|_| !self.leaderless.is_empty()) else { return };
+        for request in self.leaderless.end(leader) {
+            self.put_forward(request, cx);
         }
-        let Some(machine) = &self.machine else { return };
-        let applied = machine.applied.index;
-        for (index, reader) in std::mem::take(&mut self.confirmed) {
-            match index <= applied {
-                true => reader(Ok(&machine.state)),
-                false => self.confirmed.push((index, reader)),
-            }
+    }
+
+    /// A leader of this term is known. What an earlier one was asked it will not answer any more.
+    fn led(&mut self, term: Term, cx: &mut PortCx<'_, Raft>) {
+        if term > self.led {
+            self.led = term;
+            self.promises.passed_over();
+            self.propose_again(cx);
         }
+        self.end_leaderless(cx);
     }
 
     /// Has the decider decide, if this replica leads, has applied what was committed before its term, and no
     /// decision is on its way.
     fn decide(&mut self, cx: &mut PortCx<'_, Raft>) {
         let (Some(leading), Some(machine)) = (&mut self.leading, &self.machine) else { return };
-        if machine.applied.index < leading.first || self.promises.has_decisions() {
+        let waits = machine.applied.index < leading.first || self.promises.has_decisions();
+        if waits || self.poisoned.is_some() {
             return;
         }
-        if !leading.ready {
-            leading.ready = true;
-            self.decider.lead(leading.term, &machine.state, cx.now);
-            cx.notice(RaftNotice::Leading { term: leading.term });
+        let (begins, term) = (!leading.ready, leading.term);
+        leading.ready = true;
+        let decided = guarded(|| {
+            let mut proposals = Vec::new();
+            if begins {
+                self.decider.lead(term, &machine.state, cx.now);
+            }
+            self.decider.decide(&machine.state, cx.now, cx.rng, &mut proposals);
+            proposals
+        });
+        if begins {
+            cx.notice(RaftNotice::Leading { term });
         }
-        let mut proposals = Vec::new();
-        self.decider.decide(&machine.state, cx.now, cx.rng, &mut proposals);
+        let proposals = match decided {
+            Ok(proposals) => proposals,
+            Err(why) => return self.poison(why, cx),
+        };
         for command in proposals {
             self.propose(Envelope::Plain, Some(&command), Waiter::Decider, cx);
         }
@@ -209,110 +260,46 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     }
 
     fn publish(&mut self, cx: &mut PortCx<'_, Raft>) {
-        if let Some(machine) = &self.machine {
-            for notice in self.decider.publish(&machine.state) {
-                cx.boxed_notice(notice);
-            }
+        let Some(machine) = self.machine.as_ref().filter(|_| self.poisoned.is_none()) else { return };
+        match guarded(|| self.decider.publish(&machine.state)) {
+            Ok(notices) => notices.into_iter().for_each(|notice| cx.boxed_notice(notice)),
+            Err(why) => self.poison(why, cx),
         }
     }
 
-    fn retire(&mut self) {
-        if self.leading.take().is_some() {
-            self.decider.retire();
+    fn retire(&mut self, cx: &mut PortCx<'_, Raft>) {
+        let led = self.leading.take().is_some_and(|leading| leading.ready);
+        if led && let Err(why) = guarded(|| self.decider.retire()) {
+            self.poison(why, cx);
         }
         self.promises.retired(self.committed);
+        self.propose_again(cx);
         for (_, reader) in std::mem::take(&mut self.unconfirmed) {
             reader(Err(Reason::LeadershipLost));
         }
     }
 
+    fn settle_all(&mut self, reason: &Reason) {
+        self.promises.fail_all(reason);
+        self.leaderless.fail_all(reason);
+        let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
+        let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, reader)| reader);
+        let early = std::mem::take(&mut self.early).into_iter().map(|(_, reader)| reader);
+        for reader in unconfirmed.chain(confirmed).chain(early) {
+            reader(Err(reason.clone()));
+        }
+    }
+
     fn poison(&mut self, why: String, cx: &mut PortCx<'_, Raft>) {
-        let reason = Reason::Poisoned(why.clone());
-        self.promises.fail_all(&reason);
-        for (_, reader) in std::mem::take(&mut self.unconfirmed) {
-            reader(Err(reason.clone()));
+        if self.poisoned.is_some() {
+            return;
         }
-        for (_, reader) in std::mem::take(&mut self.confirmed) {
-            reader(Err(reason.clone()));
-        }
-        cx.notice(RaftNotice::Poisoned { why: why.clone() });
-        self.poisoned = Some(why);
-        // One that cannot apply should not lead.
-        cx.command(Cmd::StepDown);
-    }
-
-    fn status(&self, raft: &Raft) -> RaftStatus {
-        RaftStatus {
-            node: raft.id(),
-            term: raft.term(),
-            leader: raft.leader(),
-            leads: raft.is_leader(),
-            voters: raft.voters().to_vec(),
-            last: raft.last(),
-            commit: raft.commit(),
-            applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),
-            snapshot: raft.snapshot().map_or(LogId::ZERO, |snapshot| snapshot.last),
-            log_bytes: raft.log().bytes(),
-            waiting: self.promises.len() + self.unconfirmed.len() + self.confirmed.len(),
-            sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
-            poisoned: self.poisoned.clone(),
-            counters: raft.counters(),
-        }
-    }
-
-    /// A snapshot is taken once enough log was applied: the view is frozen here, serialised elsewhere.
-    fn freeze(&mut self) -> Option<Job> {
-        if self.serialising || self.log_bytes_applied < self.config.snapshot_log_bytes {
-            return None;
-        }
-        let frozen = self.machine.as_ref()?.freeze();
-        self.serialising = true;
-        self.log_bytes_applied = 0;
-        let without_sessions = self.without_sessions();
-        Some(Job::pool(move |_| {
-            let at = frozen.at;
-            Done::<S>::Serialised { at, data: frozen.encode(without_sessions) }
-        }))
-    }
-
-    fn without_sessions(&self) -> bool {
-        #[cfg(feature = "mutations")]
-        return self.config.mutation == Some(super::Mutation::SnapshotWithoutSessions);
-        #[cfg(not(feature = "mutations"))]
-        false
-    }
-
-    fn thaw(&mut self) -> Option<Job> {
-        let machine = self.machine.take()?;
-        let (snapshot, answer) = self.incoming.take()?;
-        let at = snapshot.last;
-        Some(Job::own(move |_| match machine.thaw(at, &snapshot.data) {
-            Ok(machine) => Done::<S>::Thawed { machine, at, result: Ok(()), answer },
-            Err(why) => Done::Thawed { machine, at, result: Err(why), answer },
-        }))
-    }
-
-    fn apply(&mut self, raft: &Raft) -> Option<Job> {
-        let applied = self.machine.as_ref()?.applied.index;
-        if self.committed <= applied || raft.log().base().index > applied {
-            return None;
-        }
-        let mut bytes = 0;
-        let mut batches: Vec<Batch> = Vec::new();
-        for batch in raft.log().batches_within(applied + 1, self.committed) {
-            if bytes >= APPLY_BYTES {
-                break;
-            }
-            bytes += batch.len();
-            batches.push(batch.clone());
-        }
-        let upto = batches.last()?.last().min(self.committed);
-        let wanted = self.promises.wanted(upto);
-        let mut machine = self.machine.take()?;
-        Some(Job::own(move |_| {
-            let outcomes = machine.apply(&batches, upto, &wanted);
-            Done::<S>::Applied { machine, outcomes, bytes }
-        }))
+        self.poisoned = Some(why.clone());
+        self.settle_all(&Reason::Poisoned(why.clone()));
+        cx.notice(RaftNotice::Poisoned { why });
+        // One that cannot apply should not lead, and restores nothing.
+        cx.command(Cmd::Abstain);
+        cx.command(Cmd::Installed { ok: false });
     }
 }
 
@@ -327,10 +314,12 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 Ask::Open { promise } => promise.reject(why),
                 Ask::Read { reader, .. } => reader(Err(why)),
                 Ask::StepDown { promise } => promise.reject(why),
+                Ask::Leader { promise } => promise.reject(why),
                 Ask::Status { promise } => promise.done(self.status(cx.protocol)),
                 Ask::Hints(_) => {}
             };
         }
+        self.end_leaderless(cx);
         match ask {
             Ask::Propose { envelope, command, promise } => {
                 self.propose(envelope, Some(&command), Waiter::Reply(promise), cx)
@@ -338,12 +327,18 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Ask::Open { promise } => self.propose(Envelope::Open, None, Waiter::Opened(promise), cx),
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
             Ask::Hints(hints) => {
-                for hint in hints {
-                    self.decider.hint(hint, cx.now);
+                let told = guarded(|| hints.into_iter().for_each(|hint| self.decider.hint(hint, cx.now)));
+                match told {
+                    Ok(()) => self.decide(cx),
+                    Err(why) => self.poison(why, cx),
                 }
-                self.decide(cx);
             }
             Ask::Status { promise } => promise.done(self.status(cx.protocol)),
+            Ask::Leader { promise } => match cx.protocol.leader() {
+                Some(leader) => promise.done(leader),
+                None if self.leaderless.len() >= self.config.promises_max => promise.reject(Reason::Busy),
+                None => self.leaderless.wonder(promise, cx.now + self.config.request_timeout),
+            },
             Ask::StepDown { promise } => {
                 cx.command(Cmd::StepDown);
                 promise.done(());
@@ -354,7 +349,13 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     fn event(&mut self, event: Event, cx: &mut PortCx<'_, Raft>) {
         match event {
             Event::Placed { request, placed } => {
-                self.promises.placed(request, placed);
+                self.promises.placed(request, placed, self.handed);
+                self.propose_again(cx);
+            }
+            Event::CaughtUp { upto } => {
+                self.whole = Some(upto);
+                self.confirmed.extend(std::mem::take(&mut self.early).into_iter().map(|(_, r)| (upto, r)));
+                self.answer_reads();
             }
             Event::Committed { upto } => self.committed = self.committed.max(upto),
             Event::ReadReady { index, requests } => {
@@ -372,17 +373,24 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 self.committed = self.committed.max(snapshot.last.index);
                 self.incoming = Some((snapshot, false));
             }
+            Event::Install(_) if self.poisoned.is_some() => cx.command(Cmd::Installed { ok: false }),
             Event::Install(snapshot) => self.incoming = Some((snapshot, true)),
             Event::Elected { term, first } => {
                 self.leading = Some(Leading { term, first, ready: false });
                 cx.notice(RaftNotice::Elected { term });
+                self.led(term, cx);
             }
             Event::Retired { term } => {
-                self.retire();
+                self.retire(cx);
                 cx.notice(RaftNotice::Retired { term });
                 self.publish(cx);
             }
-            Event::Following { term, leader } => cx.notice(RaftNotice::Following { term, leader }),
+            Event::Following { term, leader } => {
+                cx.notice(RaftNotice::Following { term, leader });
+                if leader.is_some() {
+                    self.led(term, cx);
+                }
+            }
         }
     }
 
@@ -393,7 +401,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         if self.incoming.is_some() {
             return self.thaw();
         }
-        self.freeze().or_else(|| self.apply(raft))
+        self.serialise().or_else(|| self.freeze()).or_else(|| self.apply(raft))
     }
 
     fn done(&mut self, answer: Result<Answer, JobPanic>, cx: &mut PortCx<'_, Raft>) {
@@ -404,10 +412,11 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         let Ok(done) = done else { return };
         match *done {
             Done::Applied { machine, outcomes, bytes } => {
-                let applied = machine.applied.index;
+                let applied = machine.applied;
                 self.machine = Some(machine);
                 self.log_bytes_applied += bytes;
                 self.promises.applied(applied, outcomes);
+                self.propose_again(cx);
                 self.after_change(cx);
             }
             Done::Thawed { machine, at, result, answer } => {
@@ -416,6 +425,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 match result {
                     Ok(()) => {
                         self.promises.skipped(at.index);
+                        self.propose_again(cx);
                         self.committed = self.committed.max(at.index);
                         self.log_bytes_applied = 0;
                     }
@@ -431,6 +441,13 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 }
                 self.after_change(cx);
             }
+            Done::Frozen { machine, frozen } => {
+                self.machine = Some(machine);
+                self.frozen = Some(frozen);
+                // Whoever came while it was away.
+                self.answer_reads();
+                self.decide(cx);
+            }
             Done::Serialised { at, data } => {
                 self.serialising = false;
                 if let Some(data) = data {
@@ -444,23 +461,25 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     fn wake_at(&self) -> Time {
         let decides = self.leading.as_ref().is_some_and(|leading| leading.ready)
             && self.machine.is_some()
+            && self.poisoned.is_none()
             && !self.promises.has_decisions();
         let decider = if decides { self.decider.wake_at() } else { Time::NEVER };
-        self.promises.deadline().min(decider)
+        let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until);
+        self.promises.deadline().min(self.leaderless.deadline()).min(early).min(decider)
     }
 
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
         self.promises.expire(cx.now);
+        self.leaderless.expire(cx.now);
+        while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {
+            let Some((_, reader)) = self.early.pop_front() else { break };
+            reader(Err(Reason::Deadline));
+        }
         self.decide(cx);
     }
 
     fn stop(&mut self) {
-        self.promises.fail_all(&Reason::Stopped);
-        let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
-        let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, reader)| reader);
-        for reader in unconfirmed.chain(confirmed) {
-            reader(Err(Reason::Stopped));
-        }
+        self.settle_all(&Reason::Stopped);
     }
 }
 

@@ -27,9 +27,14 @@ pub struct TaskView {
 
 /// Who can do what.
 #[derive(Clone, Copy, Debug)]
-pub struct Skills<'a>(pub(crate) &'a Engine);
+pub struct Skills<'a>(&'a Engine);
 
-impl Skills<'_> {
+impl<'a> Skills<'a> {
+    /// As this engine knows it.
+    pub fn of(engine: &'a Engine) -> Skills<'a> {
+        Skills(engine)
+    }
+
     /// How well an agent's skills meet these needs, in thousandths.
     pub fn score(&self, needs: u16, agent: &AgentView) -> u16 {
         self.0.score(needs, agent.profile)

@@ -1,0 +1,465 @@
+//! Small clusters under loss, doubling, reordering, crashes and compaction, with the paper's properties (figure 3)
+//! checked after every step. A fast companion of the simulator: no bytes, no threads, a few hundred steps a run.
+
+use crate::cluster::{Cluster, ids};
+use bytes::Bytes;
+use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, RaftConfig, Term};
+use quorate_core::{Input, JournalId, NodeId, Rng, Time};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often what was really exercised happened, over all runs.
+#[derive(Default, Debug)]
+pub struct Seen {
+    pub elected: u64,
+    pub committed: u64,
+    pub crashes: u64,
+    pub truncations: u64,
+    pub installed: u64,
+    pub compactions: u64,
+    pub reads: u64,
+    pub conflicts: u64,
+}
+
+/// A committed entry, as whoever learned of it first has it.
+struct Committed {
+    term: Term,
+    data: Vec<u8>,
+    /// The term in which it was known to be committed.
+    in_term: Term,
+    /// Of it and all before.
+    digest: u64,
+}
+
+struct Run {
+    cluster: Cluster,
+    rng: Rng,
+    config: RaftConfig,
+    /// From index 1.
+    committed: Vec<Committed>,
+    leaders: BTreeMap<Term, NodeId>,
+    votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// What was checked of each: up to which commit, and as a leader of which term with which last entry.
+    checked: BTreeMap<NodeId, Index>,
+    led: BTreeMap<NodeId, (Term, Index, Index)>,
+    restoring: BTreeSet<NodeId>,
+    reads: BTreeMap<u64, Index>,
+    seen_wire: usize,
+    next: u64,
+}
+
+/// Chances of one run, drawn anew for each (swarm testing): some faults often, some never.
+struct Swarm {
+    lose: f64,
+    double: f64,
+    crash: f64,
+    snapshot: f64,
+    sync: f64,
+    /// A node that hears nothing, for a while.
+    cut: f64,
+    jump_ms: u64,
+}
+
+impl Swarm {
+    fn draw(rng: &mut Rng) -> Swarm {
+        let mut some = |max: f64| if rng.chance(0.3) { 0.0 } else { rng.unit() * max };
+        let (lose, double, crash, snapshot) = (some(0.3), some(0.2), some(0.06), some(0.06));
+        let (sync, cut) = (0.1 + some(0.8), some(0.5));
+        Swarm { lose, double, crash, snapshot, sync, cut, jump_ms: 1 + rng.within(0..200) }
+    }
+}
+
+/// One run; an error says which property was broken, and how.
+pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Result<(), String> {
+    let mut rng = Rng::from_seed(seed);
+    let voters = *rng.pick(&[2, 3, 3, 3, 5, 5]).unwrap();
+    let config = RaftConfig {
+        trailing_entries: rng.within(0..6),
+        chunk_bytes: 1 + rng.index(20),
+        batch_bytes_max: *rng.pick(&[1, 8, 1 << 18]).unwrap(),
+        inflight_max: 1 + rng.index(8),
+        ..config.clone()
+    };
+    let mut cluster = Cluster::seeded(config.clone(), seed);
+    for id in ids(voters) {
+        cluster.add(id, Founding::Found(ids(voters)), JournalId(id.0.into()));
+    }
+    let swarm = Swarm::draw(&mut rng);
+    let mut run = Run {
+        cluster,
+        rng,
+        config,
+        committed: Vec::new(),
+        leaders: BTreeMap::new(),
+        votes: BTreeMap::new(),
+        checked: BTreeMap::new(),
+        led: BTreeMap::new(),
+        restoring: BTreeSet::new(),
+        reads: BTreeMap::new(),
+        seen_wire: 0,
+        next: 0,
+    };
+    let all = ids(voters);
+    let mut cut = None;
+    run.cluster.sync = true;
+    run.cluster.settle();
+    for step in 0..steps {
+        run.cluster.sync = run.rng.chance(swarm.sync);
+        if step % 40 == 0 {
+            cut = run.rng.chance(swarm.cut).then(|| *run.rng.pick(&all).unwrap());
+        }
+        run.act(&swarm, &all, cut, seen)?;
+        run.check(seen)?;
+        if step % 16 == 0 {
+            run.logs_match()?;
+        }
+    }
+    run.logs_match()?;
+    if seed.is_multiple_of(8) {
+        run.heals(&all)?;
+    }
+    for id in all {
+        let counters = run.cluster.raft_if_up(id).map(|raft| raft.counters()).unwrap_or_default();
+        seen.truncations += counters.truncations;
+        seen.installed += counters.snapshots_installed;
+        seen.compactions += counters.compactions;
+        seen.conflicts += counters.conflicts;
+    }
+    seen.committed += run.committed.len() as u64;
+    Ok(())
+}
+
+impl Run {
+    fn act(
+        &mut self,
+        swarm: &Swarm,
+        all: &[NodeId],
+        cut: Option<NodeId>,
+        seen: &mut Seen,
+    ) -> Result<(), String> {
+        let id = *self.rng.pick(all).unwrap();
+        let up = self.cluster.is_up(id);
+        if self.rng.chance(swarm.crash) {
+            if up {
+                let kept = self.rng.index(self.cluster.nodes[&id].disk.pending() + 1);
+                self.cluster.crash_keeping(id, kept);
+                self.restoring.remove(&id);
+                seen.crashes += 1;
+            }
+            return Ok(());
+        }
+        if !up {
+            if self.rng.chance(0.3) {
+                self.checked.remove(&id);
+                self.led.remove(&id);
+                self.cluster.start(id);
+            }
+            return Ok(());
+        }
+        if self.rng.chance(swarm.snapshot) {
+            return self.snapshot(id);
+        }
+        if self.restoring.contains(&id) && self.rng.chance(0.3) {
+            self.restoring.remove(&id);
+            let ok = self.rng.chance(0.9);
+            self.cluster.command(id, Cmd::Installed { ok });
+            return Ok(());
+        }
+        match self.rng.within(0..20) {
+            0 => {
+                self.next += 1;
+                let data = Bytes::from(self.next.to_le_bytes().to_vec());
+                self.cluster.command(id, Cmd::Propose { request: self.next, data });
+            }
+            1 => {
+                self.next += 1;
+                self.reads.insert(self.next, self.committed.len() as Index);
+                self.cluster.command(id, Cmd::Read { request: self.next });
+            }
+            2..=4 => self.cluster.sync_node(id),
+            // To the next time at which somebody wants to be woken, if that is near; else a little.
+            5..=7 => {
+                let next = all.iter().filter_map(|id| self.cluster.wake_at(*id)).min().unwrap_or(Time::NEVER);
+                let jump = self.cluster.now.0 + self.rng.within(1..swarm.jump_ms * 1_000_000);
+                self.cluster.now = Time(next.0.clamp(self.cluster.now.0, jump));
+                self.wake(all);
+            }
+            8 => self.wake(all),
+            _ => {
+                if self.cluster.wire.is_empty() {
+                    return Ok(());
+                }
+                let at = self.rng.index(self.cluster.wire.len());
+                let (from, to, msg) = if self.rng.chance(swarm.double) {
+                    self.cluster.wire[at].clone()
+                } else {
+                    self.cluster.wire.swap_remove(at)
+                };
+                let lost = self.rng.chance(swarm.lose) || [from, to].iter().any(|end| Some(*end) == cut);
+                if !lost && self.cluster.is_up(to) {
+                    self.cluster.deliver(from, to, msg);
+                }
+                while self.cluster.wire.len() > 80 {
+                    let at = self.rng.index(self.cluster.wire.len());
+                    self.cluster.wire.swap_remove(at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wake(&mut self, all: &[NodeId]) {
+        for id in all {
+            if self.cluster.wake_at(*id).is_some_and(|at| at <= self.cluster.now) {
+                self.cluster.step(*id, Input::Wake);
+            }
+        }
+    }
+
+    /// What the port would answer: the state after what is committed, here its digest.
+    fn snapshot(&mut self, id: NodeId) -> Result<(), String> {
+        let raft = self.cluster.raft(id);
+        let base = raft.log().base().index;
+        if self.restoring.contains(&id) || raft.commit() <= base {
+            return Ok(());
+        }
+        let at = base + 1 + self.rng.within(0..raft.commit() - base);
+        let at = LogId::new(raft.log().term_at(at).ok_or("a commit beyond the log")?, at);
+        let data = Bytes::from(self.committed[at.index as usize - 1].digest.to_le_bytes().to_vec());
+        self.cluster.command(id, Cmd::Snapshot { at, data });
+        Ok(())
+    }
+
+    fn check(&mut self, seen: &mut Seen) -> Result<(), String> {
+        self.check_votes()?;
+        for id in self.cluster.nodes.keys().copied().collect::<Vec<_>>() {
+            if !self.cluster.is_up(id) {
+                continue;
+            }
+            self.check_commit(id)?;
+            self.check_leader(id)?;
+            for event in self.cluster.take_events(id) {
+                self.check_event(id, event, seen)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One vote a voter and term.
+    fn check_votes(&mut self) -> Result<(), String> {
+        for (from, to, msg) in &self.cluster.wire[self.seen_wire.min(self.cluster.wire.len())..] {
+            if let Msg::VoteReply(reply) = msg
+                && reply.granted
+            {
+                let first = *self.votes.entry((*from, reply.term)).or_insert(*to);
+                if first != *to {
+                    return Err(format!("{from} voted for {first} and {to} in term {}", reply.term));
+                }
+            }
+        }
+        // Deliveries shuffle what is older; a message is seen again then, which is no harm.
+        self.seen_wire = self.cluster.wire.len().saturating_sub(30);
+        Ok(())
+    }
+
+    /// State machine safety: whoever applies an entry at an index applies the same one.
+    fn check_commit(&mut self, id: NodeId) -> Result<(), String> {
+        let raft = self.cluster.raft(id);
+        let (log, commit, base) = (raft.log(), raft.commit(), raft.log().base().index);
+        let checked = *self.checked.get(&id).unwrap_or(&0);
+        if commit > log.last().index || commit < base || commit < checked {
+            return Err(format!("{id} commits {commit} of {base}..={}, before {checked}", log.last()));
+        }
+        for index in checked.max(base) + 1..=commit {
+            let term = log.term_at(index).ok_or("a hole in the log")?;
+            let data = log.entry(index).map(|entry| entry.data.to_vec()).unwrap_or_default();
+            match self.committed.get(index as usize - 1) {
+                Some(known) if (known.term, &known.data) == (term, &data) => {}
+                Some(known) => return Err(format!("{index}@{} was committed, {id} has @{term}", known.term)),
+                None if index as usize == self.committed.len() + 1 => {
+                    let before = self.committed.last().map_or(0, |known| known.digest);
+                    let mut digest = Rng::from_seed(before ^ term << 40 ^ index).bits();
+                    data.iter().for_each(|b| digest = digest.rotate_left(7).wrapping_add((*b).into()));
+                    self.committed.push(Committed { term, data, in_term: raft.term(), digest });
+                }
+                None => return Err(format!("{id} learned of {index} before anybody had {}", index - 1)),
+            }
+        }
+        self.checked.insert(id, commit);
+        Ok(())
+    }
+
+    /// Election safety, append-only leaders, and commitment by counting in the own term only.
+    fn check_leader(&mut self, id: NodeId) -> Result<(), String> {
+        let raft = self.cluster.raft(id);
+        if !raft.is_leader() {
+            self.led.remove(&id);
+            return Ok(());
+        }
+        let (term, last, commit) = (raft.term(), raft.last().index, raft.commit());
+        let first = *self.leaders.entry(term).or_insert(id);
+        if first != id {
+            return Err(format!("{first} and {id} lead term {term}"));
+        }
+        if let Some((led, before, committed)) = self.led.insert(id, (term, last, commit))
+            && led == term
+        {
+            if last < before {
+                return Err(format!("{id} took back entries while it led"));
+            }
+            if commit > committed && raft.log().term_at(commit) != Some(term) {
+                return Err(format!("{id} committed {commit} of an older term by counting"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_event(&mut self, id: NodeId, event: Event, seen: &mut Seen) -> Result<(), String> {
+        match event {
+            // Leader completeness: what was committed in earlier terms is in its log.
+            Event::Elected { term, .. } => {
+                seen.elected += 1;
+                let log = self.cluster.raft(id).log();
+                for (at, entry) in self.committed.iter().enumerate() {
+                    let index = at as Index + 1;
+                    let held = index < log.base().index || log.term_at(index) == Some(entry.term);
+                    if entry.in_term < term && !held {
+                        return Err(format!("{id} leads term {term} without {index}@{}", entry.term));
+                    }
+                }
+            }
+            Event::Install(snapshot) | Event::Restore(snapshot) => {
+                let known = self.committed.get(snapshot.last.index as usize - 1);
+                let same = |c: &Committed| {
+                    c.term == snapshot.last.term && c.digest.to_le_bytes()[..] == snapshot.data
+                };
+                if !known.is_some_and(same) {
+                    return Err(format!("{id} has a snapshot of something else at {}", snapshot.last));
+                }
+                self.restoring.insert(id);
+            }
+            // Linearizable: nothing that was committed when it was asked is missing.
+            Event::ReadReady { index, requests } => {
+                for request in requests {
+                    seen.reads += 1;
+                    let least = self.reads.remove(&request).ok_or("a read answered twice")?;
+                    if index < least {
+                        return Err(format!("{id} reads at {index} what was asked at {least}"));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Log matching: two logs that agree on an entry agree on all before it.
+    fn logs_match(&self) -> Result<(), String> {
+        let logs: Vec<_> = self.cluster.nodes.keys().filter_map(|id| self.cluster.raft_if_up(*id)).collect();
+        for (at, a) in logs.iter().enumerate() {
+            for b in &logs[at + 1..] {
+                let (a, b) = (a.log(), b.log());
+                let first = a.base().index.max(b.base().index) + 1;
+                let mut agreed = false;
+                for index in (first..=a.last().index.min(b.last().index)).rev() {
+                    let same = a.term_at(index) == b.term_at(index);
+                    if agreed && (!same || a.entry(index) != b.entry(index)) {
+                        return Err(format!("two logs agree behind {index}, and not there"));
+                    }
+                    agreed |= same;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// With everybody up and nothing lost, a leader is found and all logs become equal.
+    fn heals(&mut self, all: &[NodeId]) -> Result<(), String> {
+        self.cluster.sync = true;
+        for id in all {
+            // One that could not restore a snapshot tries it again after a while only, or after a start.
+            if self.cluster.raft_if_up(*id).is_some_and(|raft| raft.counters().snapshots_refused > 0) {
+                self.cluster.crash(*id);
+            }
+            if !self.cluster.is_up(*id) {
+                self.checked.remove(id);
+                self.cluster.start(*id);
+            }
+            self.cluster.sync_node(*id);
+        }
+        for round in 0..400 {
+            for _ in 0..5 {
+                self.cluster.now = self.cluster.now + self.config.commit_notice * 2;
+                self.cluster.settle();
+                for id in all {
+                    self.cluster.command(*id, Cmd::Installed { ok: true });
+                }
+            }
+            self.cluster.settle();
+            self.check(&mut Seen::default())?;
+            if round == 200 {
+                let leader = self.cluster.leader().ok_or("nobody leads after 2 s of calm")?;
+                self.cluster
+                    .command(leader, Cmd::Propose { request: 0, data: Bytes::from_static(b"healed") });
+            }
+        }
+        let lasts: BTreeSet<_> =
+            all.iter().map(|id| (self.cluster.last(*id), self.cluster.raft(*id).commit())).collect();
+        let healed =
+            lasts.len() == 1 && lasts.iter().all(|(last, commit)| last.index == *commit && *commit > 0);
+        if healed { self.logs_match() } else { Err(format!("it does not heal: {lasts:?}")) }
+    }
+}
+
+// Figure 3: election safety, leader append-only, log matching, leader completeness, state machine safety.
+#[test]
+fn the_properties_of_figure_3_hold_in_thousands_of_small_random_runs() {
+    let mut seen = Seen::default();
+    for seed in 0..4_000 {
+        if let Err(why) = run(seed, &RaftConfig::default(), 400, &mut seen) {
+            panic!("seed {seed}: {why}");
+        }
+    }
+    let Seen { elected, committed, crashes, truncations, installed, compactions, reads, conflicts } = seen;
+    // What never happened was not tested.
+    let rare = [elected, committed, crashes, compactions, reads, conflicts];
+    assert!(rare.iter().all(|count| *count > 1_000) && truncations > 50 && installed > 50, "{seen:?}");
+}
+
+#[cfg(feature = "mutations")]
+mod mutations {
+    use super::*;
+    use quorate_consensus::raft::Mutation;
+
+    fn found_within(runs: u64, mutation: Mutation) {
+        let config = RaftConfig { mutation: Some(mutation), ..RaftConfig::default() };
+        let why =
+            (0..runs).find_map(|seed| Some((seed, run(seed, &config, 400, &mut Seen::default()).err()?)));
+        let (seed, why) = why.unwrap_or_else(|| panic!("{mutation:?} was not found in {runs} runs"));
+        println!("{mutation:?} was found by seed {seed}: {why}");
+    }
+
+    #[test]
+    fn acknowledging_before_the_sync_is_found() {
+        found_within(2_000, Mutation::AckBeforeSync);
+    }
+
+    #[test]
+    fn a_vote_that_is_not_written_down_is_found() {
+        found_within(2_000, Mutation::VoteNotPersisted);
+    }
+
+    #[test]
+    fn a_quorum_off_by_one_is_found() {
+        found_within(200, Mutation::QuorumOffByOne);
+    }
+
+    #[test]
+    fn committing_an_older_term_by_counting_is_found() {
+        found_within(2_000, Mutation::CommitOlderTermByCounting);
+    }
+
+    #[test]
+    fn a_read_before_the_first_commit_of_the_term_is_found() {
+        found_within(4_000, Mutation::ReadBeforeFirstCommit);
+    }
+}

@@ -1,0 +1,70 @@
+//! One of each message and record, with a name: for golden files and as seeds to mutate.
+
+use crate::made::{batch, entries};
+use bytes::Bytes;
+use quorate_consensus::raft::{
+    Append, AppendReply, Batches, Candidacy, Forward, ForwardReply, LogId, Msg, NotPlaced, Outcome, Pin,
+    Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
+};
+use quorate_core::{JournalId, NodeId};
+
+pub fn messages() -> Vec<(&'static str, Msg)> {
+    let candidacy = Candidacy { group: 0x1122_3344_5566_7788, term: 3, last: LogId::new(2, 300) };
+    let append =
+        |batches| Append { group: 9, term: 4, prev: LogId::new(3, 500), commit: 499, round: 70_000, batches };
+    let reply = |outcome| Msg::AppendReply(AppendReply { term: 4, round: 70_000, outcome });
+    let placed = |placed| Msg::ForwardReply(ForwardReply { request: 12, placed });
+    let chunk = SnapshotChunk {
+        group: 9,
+        term: 4,
+        round: 3,
+        last: LogId::new(3, 450),
+        total: 10,
+        checksum: 0xdead_beef,
+        offset: 4,
+        data: Bytes::from_static(b"state"),
+    };
+    let two = vec![batch(501, 3, &[b"one", b""]), batch(503, 4, &[b"three"])];
+    vec![
+        ("pre-vote", Msg::PreVote(candidacy)),
+        ("pre-vote-reply-yes", Msg::PreVoteReply(VoteReply { term: 3, granted: true })),
+        ("pre-vote-reply-no", Msg::PreVoteReply(VoteReply { term: 7, granted: false })),
+        ("vote", Msg::Vote(candidacy)),
+        ("vote-reply-yes", Msg::VoteReply(VoteReply { term: 3, granted: true })),
+        ("append-none", Msg::Append(append(Batches::None))),
+        ("append-one", Msg::Append(append(Batches::One(entries(501, 4, 2))))),
+        ("append-many", Msg::Append(append(Batches::from(two)))),
+        ("append-reply-matched", reply(Outcome::Matched(501))),
+        ("append-reply-conflict", reply(Outcome::Conflict { refused: 500, hint: LogId::new(2, 130) })),
+        ("append-reply-stale", reply(Outcome::Stale)),
+        ("snapshot", Msg::Snapshot(Box::new(chunk))),
+        (
+            "snapshot-reply",
+            Msg::SnapshotReply(SnapshotReply { term: 4, round: 3, last: LogId::new(3, 450), next: 9 }),
+        ),
+        ("forward", Msg::Forward(Forward { group: 9, request: 12, data: Bytes::from_static(b"do it") })),
+        ("forward-reply-placed", placed(Ok(LogId::new(4, 505)))),
+        ("forward-reply-not-leader", placed(Err(NotPlaced::NotLeader(None)))),
+        ("forward-reply-leader", placed(Err(NotPlaced::NotLeader(Some(NodeId(300)))))),
+        ("forward-reply-busy", placed(Err(NotPlaced::Busy))),
+        ("forward-reply-too-large", placed(Err(NotPlaced::TooLarge))),
+        ("join", Msg::Join),
+        ("pins-unknown", Msg::Pins { group: 9, digest: None, ask: true }),
+        ("pins", Msg::Pins { group: 9, digest: Some(0x1122_3344_5566_7788), ask: false }),
+    ]
+}
+
+pub fn records() -> Vec<(&'static str, Record)> {
+    let snapshot = Snapshot { last: LogId::new(3, 450), data: Bytes::from_static(b"state") };
+    vec![
+        ("founded", Record::Founded { voters: vec![NodeId(1), NodeId(2), NodeId(300)] }),
+        ("joined", Record::Joined { group: 0x1122_3344_5566_7788 }),
+        ("pinned", Record::Pinned(Pin { node: NodeId(2), journal: JournalId(u128::MAX / 3) })),
+        ("hard-no-vote", Record::Hard { term: 3, vote: None }),
+        ("hard-vote", Record::Hard { term: 300, vote: Some(NodeId(2)) }),
+        ("entries", Record::Entries(batch(7, 2, &[b"", b"two", b"three"]))),
+        ("snapshot", Record::Snapshot(snapshot)),
+        ("begins", Record::Begins(LogId::new(3, 450))),
+        ("all-met", Record::AllMet),
+    ]
+}

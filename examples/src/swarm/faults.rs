@@ -1,0 +1,166 @@
+//! What is done to the swarm, and when.
+
+use super::agents::Blow;
+use super::cluster::Cluster;
+use super::options::Faults;
+use super::story::Story;
+use quorate::{AgentId, NodeId, NodeStatus, Rng};
+use std::io;
+use std::time::Duration;
+
+/// A thing to be done.
+#[derive(Clone, Debug)]
+enum Deed {
+    KillLeader { down: f64 },
+    Restart(u64),
+    KillAgents { share: f64, revive_after: Option<f64> },
+    Revive(Vec<AgentId>),
+    CutOff { seconds: f64 },
+    Heal(NodeId),
+    Zombie { seconds: f64 },
+}
+
+/// Deeds in the order of their times, in seconds since the work began.
+pub struct Plan {
+    deeds: Vec<(f64, Deed)>,
+    faults: Faults,
+    round: u32,
+    agents: u64,
+    rng: Rng,
+    /// Figures of coordinators that were killed.
+    pub killed: Vec<NodeStatus>,
+}
+
+impl Plan {
+    /// The plan of this seed for a work that should take so many seconds in calm.
+    pub fn draw(faults: Faults, agents: u64, seed: u64, calm_s: f64) -> Plan {
+        let mut rng = Rng::from_seed(seed ^ 0x5aa3_f417);
+        let mut plan =
+            Plan { deeds: Vec::new(), faults, round: 0, agents, rng: rng.fork(), killed: Vec::new() };
+        if faults != Faults::None {
+            plan.add_round(0.0, calm_s.clamp(2.0, 12.0));
+        }
+        plan
+    }
+
+    /// One of each kind within so many seconds.
+    fn add_round(&mut self, from: f64, span: f64) {
+        self.round += 1;
+        let harsh = self.faults == Faults::Harsh;
+        let mut at = |share: f64| from + span * (share + 0.05 * self.rng.unit());
+        let share = 0.2;
+        let mut deeds = vec![
+            (at(0.10), Deed::KillLeader { down: 1.5 }),
+            (at(0.25), Deed::Zombie { seconds: 3.0 }),
+            (at(0.35), Deed::KillAgents { share, revive_after: harsh.then_some(2.0) }),
+            (at(0.50), Deed::CutOff { seconds: 1.5 }),
+        ];
+        if harsh {
+            deeds.push((at(0.70), Deed::KillLeader { down: 0.8 }));
+            deeds.push((at(0.75), Deed::Zombie { seconds: 2.0 }));
+            deeds.push((at(0.80), Deed::KillAgents { share, revive_after: Some(1.5) }));
+        }
+        self.deeds.extend(deeds);
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.deeds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+
+    fn later(&mut self, at: f64, deed: Deed) {
+        self.deeds.push((at, deed));
+        self.sort();
+    }
+
+    /// Whether everything that was broken has been put right.
+    pub fn is_over(&self) -> bool {
+        !self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Restart(_) | Deed::Heal(_)))
+    }
+
+    /// Does what is due. `done`: nothing new is broken any more, and what is broken is put right at once.
+    pub fn act(&mut self, now_s: f64, cluster: &mut Cluster, story: &Story, done: bool) -> io::Result<()> {
+        if done {
+            self.deeds.retain(|(_, deed)| matches!(deed, Deed::Restart(_) | Deed::Heal(_)));
+        } else if self.faults == Faults::Harsh && self.deeds.is_empty() {
+            // Harsh goes on until the work is done.
+            self.add_round(now_s, 6.0);
+        }
+        while let Some((at, _)) = self.deeds.first()
+            && (*at <= now_s || done)
+        {
+            let (_, deed) = self.deeds.remove(0);
+            self.carry_out(deed, now_s, cluster, story)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, deed: Deed, now_s: f64, cluster: &mut Cluster, story: &Story) -> io::Result<()> {
+        match deed {
+            Deed::KillLeader { down } => {
+                let whole = cluster.coordinators.len() as u64;
+                let Some(leader) = cluster.leader().filter(|_| whole > 2) else {
+                    self.later(now_s + 0.2, Deed::KillLeader { down });
+                    return Ok(());
+                };
+                story.leader_lost();
+                story.fault(
+                    format!("coordinator {leader}, the leader, is killed without flushing"),
+                    down * 1000.0,
+                );
+                self.killed.extend(cluster.kill(leader));
+                self.later(now_s + down, Deed::Restart(leader));
+            }
+            Deed::Restart(id) => {
+                cluster.start_coordinator(id)?;
+                story.recovery(format!("coordinator {id} restarts on its journal"));
+            }
+            Deed::KillAgents { share, revive_after } => {
+                let count = ((self.agents as f64 * share) as usize).max(usize::from(self.agents > 1));
+                let mut all: Vec<AgentId> = (1..=self.agents).map(AgentId).collect();
+                self.rng.shuffle(&mut all);
+                let victims = all[..count.min(all.len())].to_vec();
+                story.fault(format!("{} agents die, half of them silently", victims.len()), 0.0);
+                let (told, silent) = victims.split_at(victims.len() / 2);
+                cluster.strike(|agents| Blow::Kill { agents, told: true }, told);
+                cluster.strike(|agents| Blow::Kill { agents, told: false }, silent);
+                if let Some(after) = revive_after {
+                    self.later(now_s + after, Deed::Revive(victims));
+                }
+            }
+            Deed::Revive(victims) => {
+                cluster.strike(Blow::Revive, &victims);
+                story.recovery(format!("{} agents are replaced", victims.len()));
+            }
+            Deed::CutOff { seconds } => {
+                // A worker node with its agents, and a coordinator while the others are a majority without it.
+                let worker =
+                    cluster.workers.get(self.rng.index(cluster.workers.len())).map(|(_, _, id, _)| *id);
+                let leader = cluster.leader();
+                let ids: Vec<u64> = cluster.coordinators.keys().copied().collect();
+                let majority = (cluster.founders() / 2 + 1) as usize;
+                let coordinator = self.rng.pick(&ids).copied().filter(|_| ids.len() > majority);
+                for id in worker.into_iter().chain(coordinator.map(NodeId)) {
+                    let what = if id.0 > cluster.founders() { "worker" } else { "coordinator" };
+                    if Some(id.0) == leader {
+                        story.leader_lost();
+                    }
+                    story.fault(format!("{what} {} is cut off", id.0), seconds * 1000.0);
+                    cluster.network.cut_off(id);
+                    self.later(now_s + seconds, Deed::Heal(id));
+                }
+            }
+            Deed::Heal(id) => {
+                cluster.network.heal(id);
+                let what = if id.0 > cluster.founders() { "worker" } else { "coordinator" };
+                story.recovery(format!("{what} {} is connected again", id.0));
+            }
+            Deed::Zombie { seconds } => {
+                if let Some((crew, ..)) = cluster.workers.get(self.rng.index(cluster.workers.len())) {
+                    crew.strike(Blow::Zombie(Duration::from_secs_f64(seconds)));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! One run of the swarm, from the workflow to the figures.
+
+use super::cluster::Cluster;
+use super::faults::Plan;
+use super::figures::Figures;
+use super::options::Options;
+use super::story::Story;
+use super::timeline::{AgentLane, Timeline};
+use super::{page, sample};
+use quorate::work::engine::{Audit, Command, Counts, Reply};
+use quorate::work::graph::wfformat::{self, Workflow};
+use quorate::work::run_sequential;
+use quorate::{AgentId, NodeStatus};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How it ended.
+pub struct Ended {
+    /// The figures.
+    pub figures: Figures,
+    /// The table for people.
+    pub rows: Vec<(String, String)>,
+    /// Where the page is.
+    pub page: PathBuf,
+}
+
+/// A critical path takes about this long unless a speed-up is given.
+const CRITICAL_PATH_S: f64 = 8.0;
+/// A run that takes longer has lost something.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Reads and checks the workflow, before anything starts. The error names file, place and tasks.
+pub fn workflow(options: &Options) -> Result<Workflow, String> {
+    let (name, text) = match &options.workflow {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
+            (path.display().to_string(), text)
+        }
+        None => ("the sample".to_owned(), sample::workflow(options.seed).to_string()),
+    };
+    wfformat::read(&name, &text).map_err(|why| why.to_string())
+}
+
+/// What one coordinator's books say.
+struct Books {
+    counts: Counts,
+    audit: Audit,
+    digest: u64,
+    open: u32,
+}
+
+/// Runs it. `stop` ends it early, in order.
+pub fn run(options: &Options, workflow: &Workflow, stop: &Arc<AtomicBool>) -> std::io::Result<Ended> {
+    let critical_s = workflow.graph.critical_path().length_ms as f64 / 1000.0;
+    let speedup = options.speedup.unwrap_or((critical_s / CRITICAL_PATH_S).max(0.001));
+    let story = Story::begin();
+    let journals = tempfile::tempdir()?;
+    println!(
+        "{}: {} tasks, critical path {critical_s:.0} s, run {speedup:.1} times faster, by {} agents under {} coordinators",
+        workflow.name,
+        workflow.graph.len(),
+        options.agents,
+        options.nodes
+    );
+    let mut cluster = Cluster::start(options, journals.path().to_owned(), speedup, story.clone())?;
+    submit(&cluster, workflow, stop)?;
+    let begun = Instant::now();
+    let offset = story.now_ms() / 1000.0;
+    let work_s: f64 =
+        workflow.graph.tasks().map(|task| f64::from(workflow.graph.expected_ms(task)) / 1000.0).sum();
+    let calm_s = critical_s.max(work_s / options.agents as f64) / speedup;
+    let mut plan = Plan::draw(options.faults, options.agents, options.seed, calm_s);
+    let mut commits_ms = Vec::new();
+    let mut makespan = None;
+    let mut shown = Instant::now();
+    loop {
+        let over = makespan.is_some() && plan.is_over();
+        if over || stop.load(Ordering::Relaxed) || begun.elapsed() >= PATIENCE {
+            break;
+        }
+        plan.act(begun.elapsed().as_secs_f64(), &mut cluster, &story, makespan.is_some())?;
+        probe(&cluster, &mut commits_ms);
+        if shown.elapsed() > Duration::from_millis(300) {
+            shown = Instant::now();
+            if let Some(books) = books(&cluster).into_iter().max_by_key(|books| books.counts.committed) {
+                if books.open == 0 && makespan.is_none() {
+                    makespan = Some(begun.elapsed());
+                }
+                let (done, all) = (books.counts.committed, workflow.graph.len());
+                let line = format!(
+                    "{:>7.2} s    {done} of {all} tasks, {} attempts",
+                    story.now_ms() / 1000.0,
+                    books.counts.attempts
+                );
+                story.progress(&line);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let interrupted = makespan.is_none();
+    let makespan_s = makespan.unwrap_or_else(|| begun.elapsed()).as_secs_f64();
+    let mut figures = Figures {
+        workflow: workflow.name.clone(),
+        seed: options.seed,
+        makespan_s,
+        interrupted,
+        ..Figures::default()
+    };
+    settle(&cluster, workflow, &mut figures);
+    let mut nodes: Vec<NodeStatus> = std::mem::take(&mut plan.killed);
+    let running =
+        cluster.coordinators.values().map(|c| &c.running).chain(cluster.workers.iter().map(|(_, r, _, _)| r));
+    nodes.extend(running.map(|running| running.status()));
+    let agents = lanes(&cluster);
+    let coordinators = (1..=options.nodes).collect();
+    stop_all(cluster);
+    let told = story.end();
+    figures.times(&told, &nodes, commits_ms);
+    let rows = figures.rows(&told);
+    let timeline = Timeline {
+        title: format!("{} (seed {}, {:?} faults)", workflow.name, options.seed, options.faults)
+            .to_lowercase(),
+        end_ms: (offset + makespan_s) * 1000.0,
+        summary: rows.clone(),
+        coordinators,
+        agents,
+        runs: told.runs,
+        reigns: told.reigns,
+        marks: told.marks,
+    };
+    let page = match &options.html {
+        Some(path) => path.clone(),
+        None => {
+            std::env::temp_dir().join(format!("quorate-swarm-{}-{}.html", options.seed, std::process::id()))
+        }
+    };
+    std::fs::write(&page, page::render(&timeline)?)?;
+    Ok(Ended { figures, rows, page })
+}
+
+/// Submits until it is taken in: a leader may still have to be found.
+fn submit(cluster: &Cluster, workflow: &Workflow, stop: &AtomicBool) -> std::io::Result<()> {
+    for _ in 0..200 {
+        let Some(coordinator) = cluster.coordinators.values().next() else { break };
+        match coordinator.work.submit(workflow.spec.clone()).wait() {
+            Ok(Reply::Admitted { .. }) => return Ok(()),
+            // Its names are taken: an earlier try went through after all.
+            Ok(_) => return Ok(()),
+            Err(_) if stop.load(Ordering::Relaxed) => return Ok(()),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+    Err(std::io::Error::other("no coordinator took the workflow"))
+}
+
+/// One command that changes nothing, through the log: how long a commit takes.
+fn probe(cluster: &Cluster, commits_ms: &mut Vec<f64>) {
+    let Some(leader) = cluster.coordinators.values().find(|c| {
+        let status = c.work.status().wait_timeout(Duration::from_millis(100));
+        matches!(status, Ok(Ok(status)) if status.leads)
+    }) else {
+        return;
+    };
+    let nothing = Command::AddEdge { from: String::new(), to: String::new() };
+    let from = Instant::now();
+    if let Ok(Ok(_)) = leader.work.command(nothing).wait_timeout(Duration::from_millis(500)) {
+        commits_ms.push(from.elapsed().as_secs_f64() * 1000.0);
+    }
+}
+
+fn books(cluster: &Cluster) -> Vec<Books> {
+    let read = |c: &super::cluster::Coordinator| {
+        let books = c.work.inspect(|work| Books {
+            counts: work.counts(),
+            audit: work.audit(),
+            digest: work.digest(),
+            open: if work.graph().is_empty() { u32::MAX } else { work.open() },
+        });
+        books.wait_timeout(Duration::from_secs(2)).ok()?.ok()
+    };
+    cluster.coordinators.values().filter_map(read).collect()
+}
+
+/// Waits until all coordinators that run say the same, and takes in what they say.
+fn settle(cluster: &Cluster, workflow: &Workflow, figures: &mut Figures) {
+    let expected = run_sequential(&workflow.graph);
+    let mut all = books(cluster);
+    for _ in 0..100 {
+        let same = all.iter().all(|b| b.digest == all[0].digest && b.counts == all[0].counts);
+        if same && all.len() == cluster.coordinators.len() && !all.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        all = books(cluster);
+    }
+    figures.tasks = workflow.graph.len() as u64;
+    let repeated: u64 = cluster.workers.iter().map(|(crew, ..)| crew.repeated()).sum();
+    let Some(one) = all.first() else {
+        figures.lost = figures.tasks;
+        return;
+    };
+    let Counts {
+        attempts, retries, transfers, stale, duplicate, committed, failed, cancelled, expired, ..
+    } = one.counts;
+    figures.completed = committed;
+    figures.failed = failed + cancelled;
+    figures.attempts = attempts;
+    figures.retries = retries + transfers;
+    figures.stale_refused = stale;
+    figures.duplicates_refused = duplicate + repeated;
+    figures.digest_ok = all.iter().all(|books| books.digest == expected);
+    figures.coordinators_agreeing = all.iter().filter(|b| b.digest == one.digest).count() as u64;
+    for books in &all {
+        figures.books(books.audit);
+    }
+    if !figures.interrupted {
+        figures.lost += u64::from(one.open);
+    }
+    let decisions = attempts + committed + failed + retries + transfers + expired + stale + duplicate;
+    figures.decisions_per_s = decisions as f64 / figures.makespan_s.max(1e-9);
+}
+
+fn lanes(cluster: &Cluster) -> Vec<AgentLane> {
+    let of = |(_, _, node, agents): &(_, _, quorate::NodeId, Vec<AgentId>)| {
+        agents.iter().map(|agent| AgentLane { agent: agent.0, node: node.0 }).collect::<Vec<_>>()
+    };
+    cluster.workers.iter().flat_map(of).collect()
+}
+
+/// Agents first, then workers, then coordinators.
+fn stop_all(mut cluster: Cluster) {
+    for (crew, running, _, _) in cluster.workers.drain(..) {
+        drop(crew);
+        running.stop();
+    }
+    for id in cluster.coordinators.keys().copied().collect::<Vec<_>>() {
+        cluster.stop(id);
+    }
+}
