@@ -17,9 +17,8 @@ pub enum Blow {
     Kill { agents: Vec<AgentId>, told: bool },
     /// These are replaced by new ones of the same names.
     Revive(Vec<AgentId>),
-    /// The one with the longest task ahead stands still for a while, hears nothing, and then reports what it began
-    /// before.
-    Zombie(Duration),
+    /// These stand still for a while, hear nothing, and then report what they began before.
+    Zombie { agents: Vec<AgentId>, time: Duration },
     /// The end.
     Stop,
 }
@@ -115,18 +114,21 @@ impl Shift {
             let now = Instant::now();
             if now >= self.beat_at {
                 self.beat_at = now + BEAT;
-                let alive = |agent: &Agent| !agent.dead && agent.zombie_until.is_none();
-                let _ = self
-                    .handle
-                    .beat(self.agents.iter().filter(|(_, a)| alive(a)).map(|(id, _)| *id).collect());
+                self.beat();
             }
             self.end_what_is_due(now);
             let next = self.next_event(now).min(self.beat_at);
+            // Blows wait in a queue of their own, so that no order is waited for too long.
             let patience = next.saturating_duration_since(Instant::now()).min(Duration::from_millis(20));
             if let Some(order) = self.handle.wait_order(patience) {
                 self.obey(order);
             }
         }
+    }
+
+    fn beat(&self) {
+        let alive = self.agents.iter().filter(|(_, agent)| !agent.dead && agent.zombie_until.is_none());
+        let _ = self.handle.beat(alive.map(|(id, _)| *id).collect());
     }
 
     fn next_event(&self, now: Instant) -> Instant {
@@ -140,19 +142,7 @@ impl Shift {
 
     fn feel(&mut self, blow: Blow) {
         match blow {
-            Blow::Kill { agents, told } => {
-                for id in agents {
-                    let Some(agent) = self.agents.get_mut(&id) else { continue };
-                    agent.dead = true;
-                    for attempt in std::mem::take(&mut agent.running).into_values() {
-                        self.story.run(&attempt.granted, attempt.from, RunOutcome::Lost);
-                        self.story.lost(&attempt.granted);
-                    }
-                    if told {
-                        let _ = self.handle.crashed(id);
-                    }
-                }
-            }
+            Blow::Kill { agents, told } => agents.into_iter().for_each(|id| self.die(id, told)),
             Blow::Revive(agents) => {
                 for id in agents {
                     if let Some(agent) = self.agents.get_mut(&id) {
@@ -160,49 +150,69 @@ impl Shift {
                     }
                 }
             }
-            Blow::Zombie(time) => {
-                let until = |agent: &Agent| agent.running.values().map(|attempt| attempt.until).max();
-                let able =
-                    self.agents.iter_mut().filter(|(_, agent)| !agent.dead && agent.zombie_until.is_none());
-                let Some((id, agent)) = able.max_by_key(|(_, agent)| until(agent)) else { return };
-                agent.zombie_until = Some(Instant::now() + time);
-                let ms = time.as_secs_f64() * 1000.0;
-                self.story.fault(format!("agent {} stands still and will come back as a zombie", id.0), ms);
-            }
+            Blow::Zombie { agents, time } => agents.into_iter().for_each(|id| self.stand_still(id, time)),
             Blow::Stop => {}
         }
     }
 
+    fn die(&mut self, id: AgentId, told: bool) {
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        agent.dead = true;
+        agent.zombie_until = None;
+        for attempt in std::mem::take(&mut agent.running).into_values() {
+            self.story.run(&attempt.granted, attempt.from, RunOutcome::Lost);
+            if !attempt.dropped {
+                self.story.lost(&attempt.granted);
+            }
+        }
+        if told {
+            let _ = self.handle.crashed(id);
+        }
+    }
+
+    fn stand_still(&mut self, id: AgentId, time: Duration) {
+        let able = self.agents.get_mut(&id).filter(|agent| !agent.dead && agent.zombie_until.is_none());
+        let Some(agent) = able else { return };
+        agent.zombie_until = Some(Instant::now() + time);
+        let ms = time.as_secs_f64() * 1000.0;
+        self.story.fault(format!("agent {} stands still and will come back as a zombie", id.0), ms);
+    }
+
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Start(granted) => {
-                self.story.started(&granted);
-                let Some(agent) = self.agents.get_mut(&granted.agent).filter(|agent| !agent.dead) else {
-                    return;
-                };
-                let took = Duration::from_secs_f64(f64::from(granted.expected_ms) / 1000.0 / self.speedup);
-                let from = Instant::now();
-                agent
-                    .running
-                    .insert(granted.lease, Attempt { granted, from, until: from + took, dropped: false });
-            }
-            Order::Drop(granted) => {
-                let Some(agent) = self.agents.get_mut(&granted.agent) else { return };
-                if agent.zombie_until.is_some() {
-                    // It does not hear that its lease is over: this is what makes it a zombie.
-                    if let Some(attempt) = agent.running.get_mut(&granted.lease) {
-                        attempt.dropped = true;
-                    }
-                } else if let Some(attempt) = agent.running.remove(&granted.lease) {
-                    self.story.run(&attempt.granted, attempt.from, RunOutcome::Lost);
-                }
-            }
+            Order::Start(granted) => self.begin(granted),
+            Order::Drop(granted) => self.let_go(&granted),
             Order::Cancel(granted) => {
-                if let Some(agent) = self.agents.get_mut(&granted.agent) {
-                    agent.running.remove(&granted.lease);
+                let agent = self.agents.get_mut(&granted.agent);
+                if let Some(attempt) = agent.and_then(|agent| agent.running.remove(&granted.lease)) {
+                    self.story.run(&attempt.granted, attempt.from, RunOutcome::Lost);
                 }
                 let _ = self.handle.end(granted.lease, End::Stopped);
             }
+        }
+    }
+
+    fn begin(&mut self, granted: Granted) {
+        let Some(agent) = self.agents.get_mut(&granted.agent).filter(|agent| !agent.dead) else {
+            // The coordinators do not know yet that it is dead.
+            self.story.lost(&granted);
+            return;
+        };
+        let from = Instant::now();
+        let until = from + Duration::from_secs_f64(f64::from(granted.expected_ms) / 1000.0 / self.speedup);
+        self.story.started(&granted, until);
+        agent.running.insert(granted.lease, Attempt { granted, from, until, dropped: false });
+    }
+
+    fn let_go(&mut self, granted: &Granted) {
+        let Some(agent) = self.agents.get_mut(&granted.agent) else { return };
+        if agent.zombie_until.is_some() {
+            // It does not hear that its lease is over: this is what makes it a zombie.
+            if let Some(attempt) = agent.running.get_mut(&granted.lease) {
+                attempt.dropped = true;
+            }
+        } else if let Some(attempt) = agent.running.remove(&granted.lease) {
+            self.story.run(&attempt.granted, attempt.from, RunOutcome::Lost);
         }
     }
 

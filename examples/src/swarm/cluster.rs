@@ -20,8 +20,8 @@ pub struct Cluster {
     pub network: Network,
     /// Coordinators that run.
     pub coordinators: BTreeMap<u64, Coordinator>,
-    /// Worker nodes with their crews. Crews end before their nodes.
-    pub workers: Vec<(Crew, Running, NodeId, Vec<AgentId>)>,
+    /// Worker nodes.
+    pub workers: Vec<Worker>,
     voters: Vec<u64>,
     folder: PathBuf,
     story: Story,
@@ -34,6 +34,18 @@ pub struct Coordinator {
     /// Its handle.
     pub work: WorkHandle,
     watcher: Option<std::thread::JoinHandle<()>>,
+}
+
+/// A worker node that runs. Its crew comes first, so that agents end before their node however it is dropped.
+pub struct Worker {
+    /// The agents at work.
+    pub crew: Crew,
+    /// The node.
+    pub running: Running,
+    /// Its name.
+    pub id: NodeId,
+    /// Who lives there.
+    pub agents: Vec<AgentId>,
 }
 
 /// Names of worker nodes begin here.
@@ -107,7 +119,7 @@ impl Cluster {
             .start(gate, MemoryDisk::new(JournalId(u128::from(id.0))).open())
             .map_err(io::Error::other)?;
         let crew = Crew::start(id, agents.clone(), handle, speedup, self.story.clone())?;
-        self.workers.push((crew, running, id, agents));
+        self.workers.push(Worker { crew, running, id, agents });
         Ok(())
     }
 
@@ -137,7 +149,7 @@ impl Cluster {
         self.voters.len() as u64
     }
 
-    /// The coordinator that leads, as most of them see it.
+    /// The coordinator that says that it leads; if several do, the one of the newest term.
     pub fn leader(&self) -> Option<u64> {
         let leads = |c: &Coordinator| c.work.status().wait_timeout(Duration::from_millis(500)).ok()?.ok();
         let all = self.coordinators.iter().filter_map(|(id, c)| Some((leads(c)?, *id)));
@@ -146,11 +158,11 @@ impl Cluster {
 
     /// Strikes agents, wherever they live.
     pub fn strike(&self, blow: impl Fn(Vec<AgentId>) -> Blow, victims: &[AgentId]) {
-        for (crew, _, _, agents) in &self.workers {
+        for worker in &self.workers {
             let here: Vec<AgentId> =
-                victims.iter().copied().filter(|victim| agents.contains(victim)).collect();
+                victims.iter().copied().filter(|victim| worker.agents.contains(victim)).collect();
             if !here.is_empty() {
-                crew.strike(blow(here));
+                worker.crew.strike(blow(here));
             }
         }
     }

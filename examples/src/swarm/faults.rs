@@ -96,71 +96,112 @@ impl Plan {
     }
 
     fn carry_out(&mut self, deed: Deed, now_s: f64, cluster: &mut Cluster, story: &Story) -> io::Result<()> {
-        match deed {
-            Deed::KillLeader { down } => {
-                let whole = cluster.coordinators.len() as u64;
-                let Some(leader) = cluster.leader().filter(|_| whole > 2) else {
-                    self.later(now_s + 0.2, Deed::KillLeader { down });
-                    return Ok(());
-                };
-                story.leader_lost();
-                story.fault(
-                    format!("coordinator {leader}, the leader, is killed without flushing"),
-                    down * 1000.0,
-                );
-                self.killed.extend(cluster.kill(leader));
-                self.later(now_s + down, Deed::Restart(leader));
-            }
+        let again = deed.clone();
+        let done = match deed {
+            Deed::KillLeader { down } => self.kill_leader(down, now_s, cluster, story),
             Deed::Restart(id) => {
                 cluster.start_coordinator(id)?;
                 story.recovery(format!("coordinator {id} restarts on its journal"));
+                true
             }
             Deed::KillAgents { share, revive_after } => {
-                let count = ((self.agents as f64 * share) as usize).max(usize::from(self.agents > 1));
-                let mut all: Vec<AgentId> = (1..=self.agents).map(AgentId).collect();
-                self.rng.shuffle(&mut all);
-                let victims = all[..count.min(all.len())].to_vec();
-                story.fault(format!("{} agents die, half of them silently", victims.len()), 0.0);
-                let (told, silent) = victims.split_at(victims.len() / 2);
-                cluster.strike(|agents| Blow::Kill { agents, told: true }, told);
-                cluster.strike(|agents| Blow::Kill { agents, told: false }, silent);
-                if let Some(after) = revive_after {
-                    self.later(now_s + after, Deed::Revive(victims));
-                }
+                self.kill_agents(share, revive_after, now_s, cluster, story)
             }
             Deed::Revive(victims) => {
                 cluster.strike(Blow::Revive, &victims);
                 story.recovery(format!("{} agents are replaced", victims.len()));
+                true
             }
-            Deed::CutOff { seconds } => {
-                // A worker node with its agents, and a coordinator while the others are a majority without it.
-                let worker =
-                    cluster.workers.get(self.rng.index(cluster.workers.len())).map(|(_, _, id, _)| *id);
-                let leader = cluster.leader();
-                let ids: Vec<u64> = cluster.coordinators.keys().copied().collect();
-                let majority = (cluster.founders() / 2 + 1) as usize;
-                let coordinator = self.rng.pick(&ids).copied().filter(|_| ids.len() > majority);
-                for id in worker.into_iter().chain(coordinator.map(NodeId)) {
-                    let what = if id.0 > cluster.founders() { "worker" } else { "coordinator" };
-                    if Some(id.0) == leader {
-                        story.leader_lost();
-                    }
-                    story.fault(format!("{what} {} is cut off", id.0), seconds * 1000.0);
-                    cluster.network.cut_off(id);
-                    self.later(now_s + seconds, Deed::Heal(id));
-                }
-            }
+            Deed::CutOff { seconds } => self.cut_off(seconds, now_s, cluster, story),
             Deed::Heal(id) => {
                 cluster.network.heal(id);
-                let what = if id.0 > cluster.founders() { "worker" } else { "coordinator" };
-                story.recovery(format!("{what} {} is connected again", id.0));
+                story.recovery(format!("{} is connected again", describe(id, cluster)));
+                true
             }
             Deed::Zombie { seconds } => {
-                if let Some((crew, ..)) = cluster.workers.get(self.rng.index(cluster.workers.len())) {
-                    crew.strike(Blow::Zombie(Duration::from_secs_f64(seconds)));
-                }
+                let time = Duration::from_secs_f64(seconds);
+                let victim = story.busy().into_iter().next();
+                cluster.strike(|agents| Blow::Zombie { agents, time }, victim.as_slice());
+                victim.is_some()
             }
+        };
+        if !done {
+            self.later(now_s + 0.1, again);
         }
         Ok(())
     }
+
+    /// False if there is no leader, or none to spare.
+    fn kill_leader(&mut self, down: f64, now_s: f64, cluster: &mut Cluster, story: &Story) -> bool {
+        let spare = cluster.coordinators.len() > 2;
+        let Some(leader) = cluster.leader().filter(|_| spare) else { return false };
+        story.leader_lost();
+        story.fault(format!("coordinator {leader}, the leader, is killed without flushing"), down * 1000.0);
+        self.killed.extend(cluster.kill(leader));
+        self.later(now_s + down, Deed::Restart(leader));
+        true
+    }
+
+    /// Some that have something to do, one told and one silent, and others as it comes. False if nobody has.
+    fn kill_agents(
+        &mut self,
+        share: f64,
+        revive_after: Option<f64>,
+        now_s: f64,
+        cluster: &Cluster,
+        story: &Story,
+    ) -> bool {
+        // The only agent may not die for good.
+        let least = usize::from(self.agents > 1 || revive_after.is_some());
+        let count = ((self.agents as f64 * share) as usize).max(least);
+        let mut busy = story.busy();
+        if busy.is_empty() {
+            return false;
+        }
+        self.rng.shuffle(&mut busy);
+        busy.truncate(2.min(count));
+        let mut others: Vec<AgentId> =
+            (1..=self.agents).map(AgentId).filter(|agent| !busy.contains(agent)).collect();
+        self.rng.shuffle(&mut others);
+        others.truncate(count - busy.len());
+        let victims: Vec<AgentId> =
+            busy.iter().skip(1).chain(&others).chain(busy.first()).copied().collect();
+        if victims.is_empty() {
+            return true;
+        }
+        story.fault(format!("{} agents die, half of them silently", victims.len()), 0.0);
+        let (told, silent) = victims.split_at(victims.len() / 2);
+        cluster.strike(|agents| Blow::Kill { agents, told: true }, told);
+        cluster.strike(|agents| Blow::Kill { agents, told: false }, silent);
+        if let Some(after) = revive_after {
+            self.later(now_s + after, Deed::Revive(victims));
+        }
+        true
+    }
+
+    /// A worker node with agents at work, and a coordinator while the others are a majority without it. False if
+    /// nobody works.
+    fn cut_off(&mut self, seconds: f64, now_s: f64, cluster: &Cluster, story: &Story) -> bool {
+        let busy = story.busy();
+        let Some(agent) = self.rng.pick(&busy) else { return false };
+        let worker = cluster.workers.iter().find(|worker| worker.agents.contains(agent));
+        let leader = cluster.leader();
+        let ids: Vec<u64> = cluster.coordinators.keys().copied().collect();
+        let majority = (cluster.founders() / 2 + 1) as usize;
+        let coordinator = self.rng.pick(&ids).copied().filter(|_| ids.len() > majority);
+        for id in worker.map(|worker| worker.id).into_iter().chain(coordinator.map(NodeId)) {
+            if Some(id.0) == leader {
+                story.leader_lost();
+            }
+            story.fault(format!("{} is cut off", describe(id, cluster)), seconds * 1000.0);
+            cluster.network.cut_off(id);
+            self.later(now_s + seconds, Deed::Heal(id));
+        }
+        true
+    }
+}
+
+fn describe(id: NodeId, cluster: &Cluster) -> String {
+    let what = if id.0 > cluster.founders() { "worker" } else { "coordinator" };
+    format!("{what} {}", id.0)
 }

@@ -1,16 +1,16 @@
 //! One run of the swarm, from the workflow to the figures.
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Coordinator, Worker};
 use super::faults::Plan;
 use super::figures::Figures;
 use super::options::Options;
-use super::story::Story;
+use super::story::{Story, Told};
 use super::timeline::{AgentLane, Timeline};
 use super::{page, sample};
 use quorate::work::engine::{Audit, Command, Counts, Reply};
 use quorate::work::graph::wfformat::{self, Workflow};
 use quorate::work::run_sequential;
-use quorate::{AgentId, NodeStatus};
+use quorate::NodeStatus;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,8 @@ pub struct Ended {
 const CRITICAL_PATH_S: f64 = 8.0;
 /// A run that takes longer has lost something.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// So often the books are looked at: a makespan is known to within this.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Reads and checks the workflow, before anything starts. The error names file, place and tasks.
 pub fn workflow(options: &Options) -> Result<Workflow, String> {
@@ -66,78 +68,108 @@ pub fn run(options: &Options, workflow: &Workflow, stop: &Arc<AtomicBool>) -> st
     );
     let mut cluster = Cluster::start(options, journals.path().to_owned(), speedup, story.clone())?;
     submit(&cluster, workflow, stop)?;
-    let begun = Instant::now();
-    let offset = story.now_ms() / 1000.0;
-    let work_s: f64 =
-        workflow.graph.tasks().map(|task| f64::from(workflow.graph.expected_ms(task)) / 1000.0).sum();
-    let calm_s = critical_s.max(work_s / options.agents as f64) / speedup;
+    let calm_s = critical_s.max(work_s(workflow) / options.agents as f64) / speedup;
     let mut plan = Plan::draw(options.faults, options.agents, options.seed, calm_s);
-    let mut commits_ms = Vec::new();
-    let mut makespan = None;
-    let mut shown = Instant::now();
-    loop {
-        let over = makespan.is_some() && plan.is_over();
-        if over || stop.load(Ordering::Relaxed) || begun.elapsed() >= PATIENCE {
-            break;
-        }
-        plan.act(begun.elapsed().as_secs_f64(), &mut cluster, &story, makespan.is_some())?;
-        probe(&cluster, &mut commits_ms);
-        if shown.elapsed() > Duration::from_millis(300) {
-            shown = Instant::now();
-            if let Some(books) = books(&cluster).into_iter().max_by_key(|books| books.counts.committed) {
-                if books.open == 0 && makespan.is_none() {
-                    makespan = Some(begun.elapsed());
-                }
-                let (done, all) = (books.counts.committed, workflow.graph.len());
-                let line = format!(
-                    "{:>7.2} s    {done} of {all} tasks, {} attempts",
-                    story.now_ms() / 1000.0,
-                    books.counts.attempts
-                );
-                story.progress(&line);
-            }
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let interrupted = makespan.is_none();
-    let makespan_s = makespan.unwrap_or_else(|| begun.elapsed()).as_secs_f64();
+    let course = drive(&mut cluster, &mut plan, workflow, &story, stop)?;
     let mut figures = Figures {
         workflow: workflow.name.clone(),
         seed: options.seed,
-        makespan_s,
-        interrupted,
+        makespan_s: course.makespan_s,
+        interrupted: course.interrupted,
         ..Figures::default()
     };
     settle(&cluster, workflow, &mut figures);
     let mut nodes: Vec<NodeStatus> = std::mem::take(&mut plan.killed);
     let running =
-        cluster.coordinators.values().map(|c| &c.running).chain(cluster.workers.iter().map(|(_, r, _, _)| r));
+        cluster.coordinators.values().map(|c| &c.running).chain(cluster.workers.iter().map(|w| &w.running));
     nodes.extend(running.map(|running| running.status()));
     let agents = lanes(&cluster);
-    let coordinators = (1..=options.nodes).collect();
     stop_all(cluster);
     let told = story.end();
-    figures.times(&told, &nodes, commits_ms);
+    figures.times(&told, &nodes, course.commits_ms);
     let rows = figures.rows(&told);
+    let page = write_page(options, &figures, told, agents, course.over_ms)?;
+    Ok(Ended { figures, rows, page })
+}
+
+/// What the agents have to do all together, in traced seconds.
+fn work_s(workflow: &Workflow) -> f64 {
+    workflow.graph.tasks().map(|task| f64::from(workflow.graph.expected_ms(task)) / 1000.0).sum()
+}
+
+/// How the work went.
+struct Course {
+    makespan_s: f64,
+    /// When it was over, by the story's clock.
+    over_ms: f64,
+    interrupted: bool,
+    commits_ms: Vec<f64>,
+}
+
+/// Lets faults happen until the work is done and everything is put right, or until nobody wants to wait any more.
+fn drive(
+    cluster: &mut Cluster,
+    plan: &mut Plan,
+    workflow: &Workflow,
+    story: &Story,
+    stop: &AtomicBool,
+) -> std::io::Result<Course> {
+    let begun = Instant::now();
+    let mut commits_ms = Vec::new();
+    let mut makespan = None;
+    let mut looked = begun;
+    while !(makespan.is_some() && plan.is_over())
+        && !stop.load(Ordering::Relaxed)
+        && begun.elapsed() < PATIENCE
+    {
+        plan.act(begun.elapsed().as_secs_f64(), cluster, story, makespan.is_some())?;
+        probe(cluster, &mut commits_ms);
+        if makespan.is_none() && looked.elapsed() > LOOK_EVERY {
+            looked = Instant::now();
+            makespan = look(cluster, workflow, story).then(|| (begun.elapsed(), story.now_ms()));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let interrupted = makespan.is_none() && stop.load(Ordering::Relaxed);
+    let (makespan, over_ms) = makespan.unwrap_or_else(|| (begun.elapsed(), story.now_ms()));
+    Ok(Course { makespan_s: makespan.as_secs_f64(), over_ms, interrupted, commits_ms })
+}
+
+/// Shows how far the work is; true if it is done.
+fn look(cluster: &Cluster, workflow: &Workflow, story: &Story) -> bool {
+    let Some(books) = books(cluster).into_iter().max_by_key(|books| books.counts.committed) else {
+        return false;
+    };
+    let (now_s, done, all) = (story.now_ms() / 1000.0, books.counts.committed, workflow.graph.len());
+    let attempts = books.counts.attempts;
+    story.progress(&format!("{now_s:>7.2} s    {done} of {all} tasks, {attempts} attempts"));
+    books.open == 0
+}
+
+/// Writes the page and says where it is.
+fn write_page(
+    options: &Options,
+    figures: &Figures,
+    told: Told,
+    agents: Vec<AgentLane>,
+    end_ms: f64,
+) -> std::io::Result<PathBuf> {
     let timeline = Timeline {
-        title: format!("{} (seed {}, {:?} faults)", workflow.name, options.seed, options.faults)
+        title: format!("{} (seed {}, {:?} faults)", figures.workflow, options.seed, options.faults)
             .to_lowercase(),
-        end_ms: (offset + makespan_s) * 1000.0,
-        summary: rows.clone(),
-        coordinators,
+        end_ms,
+        summary: figures.rows(&told),
+        coordinators: (1..=options.nodes).collect(),
         agents,
         runs: told.runs,
         reigns: told.reigns,
         marks: told.marks,
     };
-    let page = match &options.html {
-        Some(path) => path.clone(),
-        None => {
-            std::env::temp_dir().join(format!("quorate-swarm-{}-{}.html", options.seed, std::process::id()))
-        }
-    };
+    let page = options.html.clone().unwrap_or_else(|| {
+        std::env::temp_dir().join(format!("quorate-swarm-{}-{}.html", options.seed, std::process::id()))
+    });
     std::fs::write(&page, page::render(&timeline)?)?;
-    Ok(Ended { figures, rows, page })
+    Ok(page)
 }
 
 /// Submits until it is taken in: a leader may still have to be found.
@@ -157,12 +189,7 @@ fn submit(cluster: &Cluster, workflow: &Workflow, stop: &AtomicBool) -> std::io:
 
 /// One command that changes nothing, through the log: how long a commit takes.
 fn probe(cluster: &Cluster, commits_ms: &mut Vec<f64>) {
-    let Some(leader) = cluster.coordinators.values().find(|c| {
-        let status = c.work.status().wait_timeout(Duration::from_millis(100));
-        matches!(status, Ok(Ok(status)) if status.leads)
-    }) else {
-        return;
-    };
+    let Some(leader) = cluster.leader().and_then(|id| cluster.coordinators.get(&id)) else { return };
     let nothing = Command::AddEdge { from: String::new(), to: String::new() };
     let from = Instant::now();
     if let Ok(Ok(_)) = leader.work.command(nothing).wait_timeout(Duration::from_millis(500)) {
@@ -171,7 +198,7 @@ fn probe(cluster: &Cluster, commits_ms: &mut Vec<f64>) {
 }
 
 fn books(cluster: &Cluster) -> Vec<Books> {
-    let read = |c: &super::cluster::Coordinator| {
+    let read = |c: &Coordinator| {
         let books = c.work.inspect(|work| Books {
             counts: work.counts(),
             audit: work.audit(),
@@ -196,7 +223,7 @@ fn settle(cluster: &Cluster, workflow: &Workflow, figures: &mut Figures) {
         all = books(cluster);
     }
     figures.tasks = workflow.graph.len() as u64;
-    let repeated: u64 = cluster.workers.iter().map(|(crew, ..)| crew.repeated()).sum();
+    let repeated: u64 = cluster.workers.iter().map(|worker| worker.crew.repeated()).sum();
     let Some(one) = all.first() else {
         figures.lost = figures.tasks;
         return;
@@ -223,17 +250,17 @@ fn settle(cluster: &Cluster, workflow: &Workflow, figures: &mut Figures) {
 }
 
 fn lanes(cluster: &Cluster) -> Vec<AgentLane> {
-    let of = |(_, _, node, agents): &(_, _, quorate::NodeId, Vec<AgentId>)| {
-        agents.iter().map(|agent| AgentLane { agent: agent.0, node: node.0 }).collect::<Vec<_>>()
+    let of = |worker: &Worker| -> Vec<AgentLane> {
+        worker.agents.iter().map(|agent| AgentLane { agent: agent.0, node: worker.id.0 }).collect()
     };
     cluster.workers.iter().flat_map(of).collect()
 }
 
 /// Agents first, then workers, then coordinators.
 fn stop_all(mut cluster: Cluster) {
-    for (crew, running, _, _) in cluster.workers.drain(..) {
-        drop(crew);
-        running.stop();
+    for worker in cluster.workers.drain(..) {
+        drop(worker.crew);
+        worker.running.stop();
     }
     for id in cluster.coordinators.keys().copied().collect::<Vec<_>>() {
         cluster.stop(id);

@@ -1,8 +1,10 @@
 //! What happens in a run, told by everybody, kept in one place, and shown as it comes.
 
 use super::timeline::{Mark, MarkKind, Reign, Run, RunOutcome};
+use quorate::AgentId;
+use quorate::work::Lease;
 use quorate::work::dispatch::Granted;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,7 +25,9 @@ struct Pages {
     reigns: Vec<Reign>,
     /// The reign that goes on.
     reign: Option<(u64, u64, f64)>,
-    /// Attempts that were lost, by task, until the task is begun again.
+    /// Attempts that run: whose, and until when if nothing happens.
+    running: BTreeMap<Lease, (AgentId, f64)>,
+    /// Attempts that were lost, by task, until the task is begun again: the last of them, and when the first was.
     lost: BTreeMap<u32, (u32, f64)>,
     /// When nobody led, from when.
     leaderless: Option<f64>,
@@ -60,10 +64,11 @@ impl Story {
         at.saturating_duration_since(self.0.begun).as_secs_f64() * 1000.0
     }
 
-    /// An attempt was told to an agent. If it takes up a lost one, that is a recovery.
-    pub fn started(&self, granted: &Granted) {
+    /// An agent that lives began an attempt. If it takes up a lost one, that is a recovery.
+    pub fn started(&self, granted: &Granted, until: Instant) {
         let now = self.now_ms();
         let mut pages = self.pages();
+        pages.running.insert(granted.lease, (granted.agent, self.ms(until)));
         let task = granted.lease.task.0;
         if let Some((attempt, since)) = pages.lost.get(&task).copied()
             && granted.lease.attempt > attempt
@@ -73,10 +78,19 @@ impl Story {
         }
     }
 
-    /// An attempt was lost with its agent.
+    /// An attempt was lost with its agent, or was given to one that is dead.
     pub fn lost(&self, granted: &Granted) {
-        let now = self.now_ms();
-        self.pages().lost.insert(granted.lease.task.0, (granted.lease.attempt, now));
+        let (now, attempt) = (self.now_ms(), granted.lease.attempt);
+        let mut pages = self.pages();
+        pages.lost.entry(granted.lease.task.0).and_modify(|lost| lost.0 = attempt).or_insert((attempt, now));
+    }
+
+    /// Agents with something to do, the one with the longest way to go first.
+    pub fn busy(&self) -> Vec<AgentId> {
+        let mut all: Vec<(AgentId, f64)> = self.pages().running.values().copied().collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let mut seen = BTreeSet::new();
+        all.into_iter().map(|(agent, _)| agent).filter(|agent| seen.insert(*agent)).collect()
     }
 
     /// An attempt ended.
@@ -90,7 +104,9 @@ impl Story {
             to_ms: self.now_ms(),
             outcome,
         };
-        self.pages().runs.push(run);
+        let mut pages = self.pages();
+        pages.running.remove(&granted.lease);
+        pages.runs.push(run);
     }
 
     /// Something broke; with its length where it is known.
