@@ -44,9 +44,6 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-type Nodes = Vec<(Running, RaftHandle<Talk>)>;
-
-/// Three nodes on ports that are free.
 /// Nodes that run, each with its handle.
 type Nodes = Vec<(Running, RaftHandle<Talk>)>;
 

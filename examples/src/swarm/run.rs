@@ -7,10 +7,10 @@ use super::options::Options;
 use super::story::{Story, Told};
 use super::timeline::{AgentLane, Timeline};
 use super::{page, sample};
+use quorate::NodeStatus;
 use quorate::work::engine::{Audit, Command, Counts, Reply};
 use quorate::work::graph::wfformat::{self, Workflow};
 use quorate::work::run_sequential;
-use quorate::NodeStatus;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,10 +118,11 @@ fn drive(
     let mut commits_ms = Vec::new();
     let mut makespan = None;
     let mut looked = begun;
-    while !(makespan.is_some() && plan.is_over())
-        && !stop.load(Ordering::Relaxed)
-        && begun.elapsed() < PATIENCE
-    {
+    loop {
+        let over = makespan.is_some() && plan.is_over();
+        if over || stop.load(Ordering::Relaxed) || begun.elapsed() >= PATIENCE {
+            break;
+        }
         plan.act(begun.elapsed().as_secs_f64(), cluster, story, makespan.is_some())?;
         probe(cluster, &mut commits_ms);
         if makespan.is_none() && looked.elapsed() > LOOK_EVERY {
