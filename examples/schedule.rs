@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         tries += 1;
         if tries < 3 { Err("the tap is stuck".into()) } else { Ok(Vec::new()) }
     });
-    local.task(TaskSpec::new("market").fallback("garden").retry(Retry::NEVER), |_| Err("it is closed".into()));
+    local
+        .task(TaskSpec::new("market").fallback("garden").retry(Retry::NEVER), |_| Err("it is closed".into()));
     local.task(TaskSpec::new("garden"), |_| Ok(Vec::new()));
 
     let done = local.run()?;
