@@ -175,8 +175,7 @@ impl Plan {
             (1..=self.agents).map(AgentId).filter(|agent| !busy.contains(agent)).collect();
         self.rng.shuffle(&mut others);
         others.truncate(count - busy.len());
-        let victims: Vec<AgentId> =
-            busy.iter().skip(1).chain(&others).chain(busy.first()).copied().collect();
+        let victims: Vec<AgentId> = busy.iter().skip(1).chain(&others).chain(busy.first()).copied().collect();
         if victims.is_empty() {
             return true;
         }
