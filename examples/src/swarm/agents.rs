@@ -96,7 +96,7 @@ struct Shift {
     ended: usize,
 }
 
-/// Every so many results one is told twice.
+/// The first of every so many results is told twice.
 const TWICE_EVERY: usize = 40;
 const BEAT: Duration = Duration::from_millis(150);
 
@@ -236,10 +236,10 @@ impl Shift {
                 }
                 self.story.run(&attempt.granted, attempt.from, outcome);
                 let _ = self.handle.end(lease, End::Done { digest, result: Vec::new() });
-                self.ended += 1;
                 if self.ended.is_multiple_of(TWICE_EVERY) {
                     let _ = self.handle.end(lease, End::Done { digest, result: Vec::new() });
                 }
+                self.ended += 1;
             }
         }
     }

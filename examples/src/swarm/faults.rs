@@ -120,7 +120,7 @@ impl Plan {
             }
             Deed::Zombie { seconds } => {
                 let time = Duration::from_secs_f64(seconds);
-                let victim = story.busy().into_iter().next();
+                let victim = self.worth_striking(story).into_iter().next();
                 cluster.strike(|agents| Blow::Zombie { agents, time }, victim.as_slice());
                 victim.is_some()
             }
@@ -129,6 +129,17 @@ impl Plan {
             self.later(now_s + 0.1, again);
         }
         Ok(())
+    }
+
+    /// The first round is aimed at agents that work, the one with the longest way to go first: on a small workflow
+    /// few do. Later rounds are blind, or a long task of a small workflow would be struck for ever.
+    fn worth_striking(&mut self, story: &Story) -> Vec<AgentId> {
+        if self.round <= 1 {
+            return story.busy();
+        }
+        let mut all: Vec<AgentId> = (1..=self.agents).map(AgentId).collect();
+        self.rng.shuffle(&mut all);
+        all
     }
 
     /// False if there is no leader, or none to spare.
@@ -154,7 +165,7 @@ impl Plan {
         // The only agent may not die for good.
         let least = usize::from(self.agents > 1 || revive_after.is_some());
         let count = ((self.agents as f64 * share) as usize).max(least);
-        let mut busy = story.busy();
+        let mut busy = self.worth_striking(story);
         if busy.is_empty() {
             return false;
         }
@@ -181,7 +192,7 @@ impl Plan {
     /// A worker node with agents at work, and a coordinator while the others are a majority without it. False if
     /// nobody works.
     fn cut_off(&mut self, seconds: f64, now_s: f64, cluster: &Cluster, story: &Story) -> bool {
-        let busy = story.busy();
+        let busy = self.worth_striking(story);
         let Some(agent) = self.rng.pick(&busy) else { return false };
         let worker = cluster.workers.iter().find(|worker| worker.agents.contains(agent));
         let leader = cluster.leader();

@@ -59,10 +59,11 @@ cargo run --release --example swarm -- [OPTIONS]
   --faults KIND       none, default or harsh
   --transport KIND    tcp or loopback (default tcp)
   --json FILE         write the figures there
-  --html FILE         write the page there (default: a temporary folder)
+  --html FILE         write the page there (default: a file in the folder for temporary files)
   --help              this
 
-Exit code 0: nothing was lost or committed twice and the digest is right; 1: not so; 2: refused before it began.";
+Exit code 0: nothing was lost or committed twice and the digest is right; 1: not so; 2: refused before it began;
+130: interrupted.";
 
 impl Default for Options {
     fn default() -> Self {

@@ -7,7 +7,7 @@ use crate::raft::{RaftConfig, RaftHandle, RaftPort, RaftStatus, Read};
 use crate::{NodeBuilder, NodeId, Ticket};
 use bytes::Bytes;
 use quorate_health::watch::{Subject, Verdict, Verdicts, Watch, WatchConfig, WatchPort};
-use quorate_scheduler::dispatch::{DispatchConfig, Health, Hint, LeastLoaded, Placement, Report};
+use quorate_scheduler::dispatch::{DispatchConfig, Finished, Health, Hint, LeastLoaded, Placement, Report};
 use quorate_scheduler::engine::{Command, EngineConfig, Reply};
 use quorate_scheduler::mirror::{Mirror, MirrorAsk, MirrorCmd, MirrorEvent, MirrorPort};
 use quorate_scheduler::{Dispatcher, GraphSpec, LeaseLevel, Work};
@@ -137,7 +137,16 @@ fn hint_of(verdict: &Verdict) -> Hint {
 /// The levels that worker nodes reported, put together again.
 #[derive(Default)]
 struct Reports {
-    nodes: BTreeMap<NodeId, BTreeMap<u64, Line>>,
+    nodes: BTreeMap<NodeId, Reported>,
+}
+
+#[derive(Default)]
+struct Reported {
+    lines: BTreeMap<u64, Line>,
+    /// Since the last report was made of it.
+    hosts_changed: bool,
+    /// Since then as well: made part of one report, for each such end is refused and counted once.
+    astray: Vec<Finished>,
 }
 
 impl Reports {
@@ -148,41 +157,47 @@ impl Reports {
                 None
             }
             MirrorEvent::Level { from, changes, whole } => {
-                let level = self.nodes.entry(*from).or_default();
-                let mut hosts_changed = false;
+                let reported = self.nodes.entry(*from).or_default();
                 for (key, value) in changes {
-                    hosts_changed |= matches!(level.get(key), Some(Line::Hosts(_)));
-                    match value.as_ref().and_then(|bytes| decode::<Line>(bytes)) {
-                        Some(line) => {
-                            hosts_changed |= matches!(line, Line::Hosts(_));
-                            level.insert(*key, line);
-                        }
-                        None => {
-                            level.remove(key);
-                        }
-                    }
+                    reported.change(*key, value.as_ref().and_then(|bytes| decode::<Line>(bytes)));
                 }
                 // A part of a level does not say what is absent.
-                whole.then(|| Hint::Report(report(*from, level, hosts_changed)))
+                whole.then(|| Hint::Report(reported.report(*from)))
             }
             MirrorEvent::Refused { .. } => None,
         }
     }
 }
 
-fn report(node: NodeId, level: &BTreeMap<u64, Line>, hosts_changed: bool) -> Report {
-    let mut report = Report::alive(node);
-    let mut hosts = Vec::new();
-    for line in level.values() {
-        match line {
-            Line::Beat(_) => {}
-            Line::Hosts(some) => hosts.extend(some.iter().cloned()),
-            Line::Running(lease, progress) => report.running.push((*lease, *progress)),
-            Line::Finished(finished) => report.finished.push(finished.clone()),
-        }
+impl Reported {
+    fn change(&mut self, key: u64, line: Option<Line>) {
+        self.hosts_changed |= matches!(line, Some(Line::Hosts(_)));
+        let before = match line {
+            Some(Line::Astray(finished)) => {
+                self.astray.push(finished);
+                self.lines.remove(&key)
+            }
+            Some(line) => self.lines.insert(key, line),
+            None => self.lines.remove(&key),
+        };
+        self.hosts_changed |= matches!(before, Some(Line::Hosts(_)));
     }
-    report.hosts = hosts_changed.then_some(hosts);
-    report
+
+    fn report(&mut self, node: NodeId) -> Report {
+        let mut report = Report::alive(node);
+        report.finished = std::mem::take(&mut self.astray);
+        let mut hosts = Vec::new();
+        for line in self.lines.values() {
+            match line {
+                Line::Hosts(some) => hosts.extend(some.iter().cloned()),
+                Line::Running(lease, progress) => report.running.push((*lease, *progress)),
+                Line::Finished(finished) => report.finished.push(finished.clone()),
+                Line::Beat(_) | Line::Astray(_) => {}
+            }
+        }
+        report.hosts = std::mem::take(&mut self.hosts_changed).then_some(hosts);
+        report
+    }
 }
 
 /// The levels told to worker nodes.

@@ -274,16 +274,23 @@ impl Crew {
                 attempt.ended = true;
                 self.counters.ended += 1;
             }
-            None => {
-                self.counters.astray += 1;
-                if self.astray.len() >= ASTRAY_MAX {
-                    return;
-                }
-                self.astray.push_back((lease, cx.now + ASTRAY_FOR));
-            }
+            None => return self.on_astray(Finished { lease, end }, cx),
         }
         let line = encode(&Line::Finished(Finished { lease, end }));
         self.tell(&[(lease_key(lease), Some(line))], cx);
+    }
+
+    fn on_astray(&mut self, finished: Finished, cx: &mut PortCx<'_, Silent>) {
+        let lease = finished.lease;
+        if self.astray.iter().any(|(told, _)| *told == lease) {
+            self.counters.repeated += 1;
+            return;
+        }
+        self.counters.astray += 1;
+        if self.astray.len() < ASTRAY_MAX {
+            self.astray.push_back((lease, cx.now + ASTRAY_FOR));
+            self.tell(&[(lease_key(lease), Some(encode(&Line::Astray(finished))))], cx);
+        }
     }
 
     fn on_progress(&mut self, lease: Lease, cx: &mut PortCx<'_, Silent>) {
@@ -323,7 +330,10 @@ impl Port<Silent> for Crew {
             && until <= cx.now
         {
             self.astray.pop_front();
-            lines.push((lease_key(lease), None));
+            // A new leader may have given out the same lease since: then the line says how that goes.
+            if !self.attempts.contains_key(&lease) {
+                lines.push((lease_key(lease), None));
+            }
         }
         self.tell(&lines, cx);
     }

@@ -25,6 +25,8 @@ pub(super) enum Line {
     Running(Lease, u32),
     /// Under [`lease_key`]: it has ended.
     Finished(Finished),
+    /// Under [`lease_key`]: an end under a lease that the node does not hold. For the books alone, so once is enough.
+    Astray(Finished),
 }
 
 pub(super) const HEAD: u64 = 0;
