@@ -1,5 +1,6 @@
 //! A small workflow through the whole swarm, over both kinds of wires and through faults; and what is refused before
 //! anything starts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
 use quorate_examples::swarm::options::{Faults, Options, Wires};
 use quorate_examples::swarm::{Ended, run, workflow};
