@@ -93,7 +93,7 @@ fn refusal(text: &str) -> String {
     let path = folder.path().join("broken.json");
     std::fs::write(&path, text).expect("written");
     let refused = workflow(&Options { workflow: Some(path.clone()), ..Options::default() });
-    let why = refused.err().expect("it is refused");
+    let why = refused.map(|_| ()).expect_err("it is refused");
     assert!(why.contains(&path.display().to_string()), "the file is named: {why}");
     why
 }
@@ -111,7 +111,8 @@ fn spoilt(pieces: &[(&str, &str)]) -> String {
 #[test]
 fn a_missing_workflow_is_refused_by_name() {
     let path = PathBuf::from("no/such/workflow.json");
-    let why = workflow(&Options { workflow: Some(path), ..Options::default() }).err().expect("refused");
+    let why =
+        workflow(&Options { workflow: Some(path), ..Options::default() }).map(|_| ()).expect_err("refused");
     assert!(why.contains("no/such/workflow.json"), "{why}");
 }
 
