@@ -118,6 +118,7 @@ pub struct Writers<'a> {
     /// Values below it may be written now.
     allowed: AtomicU64,
     acknowledged: AtomicU64,
+    repeated: AtomicU64,
 }
 
 /// Ends writers and others when it is dropped.
@@ -130,10 +131,28 @@ impl Drop for End<'_> {
     }
 }
 
+/// Ends the others if this thread panics.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl<'a> Writers<'a> {
     pub fn new(cluster: &'a Cluster, until: Instant) -> Writers<'a> {
-        let (next, allowed, acknowledged) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Writers { cluster, until, ended: AtomicBool::new(false), next, allowed, acknowledged }
+        Writers {
+            cluster,
+            until,
+            ended: AtomicBool::new(false),
+            next: AtomicU64::new(0),
+            allowed: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            repeated: AtomicU64::new(0),
+        }
     }
 
     pub fn end_with_this(&'a self, others: &'a Registers<'_>) -> End<'a> {
@@ -144,11 +163,20 @@ impl<'a> Writers<'a> {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
-    /// Lets these be written, and waits until they are acknowledged.
-    pub fn write_up_to(&self, values: u64) {
+    /// How often a value was sent again.
+    pub fn repeated(&self) -> u64 {
+        self.repeated.load(Ordering::SeqCst)
+    }
+
+    /// Lets these be written.
+    pub fn allow(&self, values: u64) {
         self.allowed.store(values, Ordering::SeqCst);
+    }
+
+    /// Waits until so many are acknowledged.
+    pub fn write_up_to(&self, values: u64) {
         while self.acknowledged() < values {
-            assert!(Instant::now() < self.until, "{} of {values} were acknowledged", self.acknowledged());
+            assert!(self.goes_on(), "{} of {values} were acknowledged", self.acknowledged());
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -159,6 +187,7 @@ impl<'a> Writers<'a> {
 
     /// One client: takes some values, writes them, takes more.
     pub fn write(&self) {
+        let _alarm = Alarm(&self.ended);
         let mut way = Way::new(self.cluster, self.next.load(Ordering::Relaxed));
         let mut session = None;
         let mut sequence = 0;
@@ -218,6 +247,7 @@ impl<'a> Writers<'a> {
                 }
             }
         });
+        self.repeated.fetch_add(left.len() as u64, Ordering::SeqCst);
         if silent || failed.is_some() {
             way.turn(failed.flatten());
         }

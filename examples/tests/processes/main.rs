@@ -31,20 +31,23 @@ fn nodes_that_are_killed_in_turn_lose_nothing_and_do_nothing_twice() {
         (0..8).for_each(|_| drop(scope.spawn(|| writers.write())));
         (0..3).for_each(|id| drop(scope.spawn(move || used.use_them(id))));
 
-        // Each node in turn, and then whoever leads: half of a stage is written while it is down, half when it is back.
-        let stages = NODES.map(Some).into_iter().chain([None]);
-        let stage = VALUES / 5;
-        for (number, victim) in (0..).zip(stages) {
+        // Each node in turn, and whoever leads, in the middle of writing. Then some is written without it, and it
+        // comes back in the middle of that; and some with it, before the next one goes.
+        let victims = NODES.map(Some).into_iter().chain([None; 7]);
+        let stage = VALUES / 10;
+        for (begun, victim) in (0..VALUES).step_by(stage as usize).zip(victims) {
+            writers.allow(begun + stage);
+            writers.write_up_to(begun + stage / 4);
             let victim = victim.unwrap_or_else(|| cluster.leader());
             cluster.kill(victim);
-            writers.write_up_to(number * stage + stage / 2);
+            writers.write_up_to(begun + stage / 2);
             cluster.begin(victim);
-            writers.write_up_to((number + 1) * stage);
+            writers.write_up_to(begun + stage);
         }
-        writers.write_up_to(VALUES);
     });
     let all: BTreeMap<u64, u32> = (0..VALUES).map(|value| (value, 1)).collect();
     assert_eq!(writers.acknowledged(), VALUES);
+    assert!(writers.repeated() > 0, "nobody had to repeat anything: nothing was tried");
     assert!(values(&cluster, until) == all, "a value is missing, or there twice");
 
     // What was acknowledged is on disks, not in some process that lived through it all.
