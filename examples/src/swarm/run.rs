@@ -118,7 +118,7 @@ fn drive(
     let mut commits_ms = Vec::new();
     let mut makespan = None;
     let mut looked = begun;
-    while !(makespan.is_some() && plan.is_over())
+    while (makespan.is_none() || !plan.is_over())
         && !stop.load(Ordering::Relaxed)
         && begun.elapsed() < PATIENCE
     {
