@@ -1,6 +1,6 @@
 //! The simulator's campaigns behind one program: whole clusters under every fault, seed after seed.
 
-use quorate_examples::campaign::{Figures, Protocol, by_name, mutations, table};
+use quorate_examples::campaign::{Figures, Planted, Protocol, by_name, mutations, planted, table};
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ cargo run --release --example campaign -- [OPTIONS]
   --protocol NAME     which campaign: raft or work (default raft)
   --seeds A..B        which seeds (default 0..1000)
   --mutation NAME     plant this bug: the campaign should fail
-  --oracle            plant each bug in turn and print how many of the seeds were needed to catch it
+  --oracle            plant each bug in turn, in its own campaign, and print how many seeds were needed to catch it
   --list-mutations    the names of the bugs, one a line
   --json FILE         write the figures there
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(options)) if options.oracle => oracle(&options),
+        Ok(Some(options)) if options.oracle => oracle(),
         Ok(Some(options)) => campaign(&options),
     }
 }
@@ -66,23 +66,20 @@ fn campaign(options: &Options) -> ExitCode {
     if figures.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Plants each bug in turn. Fails if one is not caught.
-fn oracle(options: &Options) -> ExitCode {
-    println!("{:<34} {:>12}  caught by", "planted bug", "seeds needed");
-    let mut missed = 0;
-    for name in (options.protocol.mutations)() {
-        match options.protocol.first_to_catch(name, options.seeds.clone()) {
-            Some((seed, what)) => println!("{name:<34} {:>12}  {what}", seed - options.seeds.start + 1),
-            None => {
-                missed += 1;
-                println!(
-                    "{name:<34} {:>12}  NOT CAUGHT",
-                    format!("> {}", options.seeds.end - options.seeds.start)
-                );
-            }
-        }
+/// Plants each bug in turn. Fails if one is not caught within its budget of seeds.
+fn oracle() -> ExitCode {
+    println!("{:<34} {:>8} {:>12} {:>7}  caught by", "planted bug", "campaign", "seeds needed", "budget");
+    let mut missed = false;
+    for planted in planted() {
+        let Planted { protocol, mutation, budget } = planted;
+        let (needed, by) = match planted.catch() {
+            Some(caught) => (caught.seeds.to_string(), caught.by),
+            None => (format!("> {budget}"), "NOBODY".to_owned()),
+        };
+        missed |= by == "NOBODY";
+        println!("{mutation:<34} {:>8} {needed:>12} {budget:>7}  {by}", protocol.name);
     }
-    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn write_json(path: &Path, figures: &Figures) -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! One table for people and one file for programs.
+//! One table for people, one file for programs, and the table once more for documents.
 
 use serde::Serialize;
 use std::path::PathBuf;
@@ -49,13 +49,14 @@ impl Row {
     }
 }
 
-/// Prints the rows and writes them to `target/bench/NAME.json`.
+/// Prints the rows and writes them to `target/bench/NAME.json`, and as a table for documents to `NAME.md` beside it.
 pub fn publish(name: &str, rows: &[Row]) -> std::io::Result<()> {
     print!("{}", table(rows));
     let directory = target().join("bench");
     std::fs::create_dir_all(&directory)?;
     let path = directory.join(format!("{name}.json"));
     std::fs::write(&path, serde_json::to_vec_pretty(rows)?)?;
+    std::fs::write(directory.join(format!("{name}.md")), markdown(rows))?;
     println!("\nwritten to {}", path.display());
     Ok(())
 }
@@ -65,8 +66,25 @@ fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(own, PathBuf::from)
 }
 
-/// The rows as a table, its columns as wide as they must be.
-pub fn table(rows: &[Row]) -> String {
+/// The rows as a table of Markdown.
+pub fn markdown(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for (at, line) in cells(rows).into_iter().enumerate() {
+        text.push_str(&format!("| {} |\n", line.join(" | ")));
+        if at == 0 {
+            let rule: Vec<&str> = (0..line.len()).map(|at| if is_word(at) { "---" } else { "--:" }).collect();
+            text.push_str(&format!("|{}|\n", rule.join("|")));
+        }
+    }
+    text
+}
+
+/// Words stand left, figures right.
+fn is_word(column: usize) -> bool {
+    matches!(column, 0 | 4)
+}
+
+fn cells(rows: &[Row]) -> Vec<Vec<String>> {
     let mut lines = vec![vec!["row".to_owned(), "ours ns".into(), "peer ns".into(), "ratio".into()]];
     lines[0].push("peer".into());
     let counted = rows.first().map_or(&[][..], |row| &row.counted);
@@ -78,6 +96,12 @@ pub fn table(rows: &[Row]) -> String {
         line.extend(row.counted.iter().map(|c| format!("{}/{}", figure(c.ours), figure(c.peer))));
         lines.push(line);
     }
+    lines
+}
+
+/// The rows as a table, its columns as wide as they must be.
+pub fn table(rows: &[Row]) -> String {
+    let lines = cells(rows);
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |at: usize| lines.iter().filter_map(|l| l.get(at)).map(String::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -85,10 +109,9 @@ pub fn table(rows: &[Row]) -> String {
     for line in lines {
         for (at, cell) in line.iter().enumerate() {
             let width = widths[at];
-            // Words stand left, figures right.
-            match at {
-                0 | 4 => text.push_str(&format!("{cell:<width$}  ")),
-                _ => text.push_str(&format!("{cell:>width$}  ")),
+            match is_word(at) {
+                true => text.push_str(&format!("{cell:<width$}  ")),
+                false => text.push_str(&format!("{cell:>width$}  ")),
             }
         }
         text.truncate(text.trim_end().len());
@@ -113,6 +136,7 @@ mod tests {
     fn a_row_below_one_is_faster_than_its_peer() {
         let row = Row::new("3 nodes".into(), 50.0, "peer", 200.0, "");
         assert_eq!(row.ratio, 0.25);
+        assert!(markdown(std::slice::from_ref(&row)).ends_with("| 3 nodes | 50.0 | 200 | 0.25 | peer |\n"));
         let text = table(&[row]);
         assert_eq!(text, "row      ours ns  peer ns  ratio  peer\n3 nodes     50.0      200   0.25  peer\n");
     }

@@ -44,8 +44,11 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Three nodes on ports that are free.
-fn three() -> Result<Vec<(Running, RaftHandle<Talk>)>, Box<dyn std::error::Error>> {
+/// Nodes that run, each with its handle.
+type Nodes = Vec<(Running, RaftHandle<Talk>)>;
+
+/// Three of them, on ports that are free.
+fn three() -> Result<Nodes, Box<dyn std::error::Error>> {
     let sockets = [1, 2, 3].map(|id| (NodeId(id), UdpSocket::bind("127.0.0.1:0")));
     let (mut bound, mut peers) = (Vec::new(), BTreeMap::new());
     for (id, socket) in sockets {

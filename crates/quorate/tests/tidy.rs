@@ -153,7 +153,8 @@ fn every_source_file_is_part_of_its_crate() {
             _ => (stem, vec![dir.to_owned()]),
         };
         let inside = parents.iter().any(|parent| {
-            ["mod.rs", "lib.rs", "main.rs"].iter().any(|file| {
+            let beside = format!("../{}.rs", parent.file_name().unwrap().to_str().unwrap());
+            ["mod.rs", "lib.rs", "main.rs", &beside].iter().any(|file| {
                 let text = fs::read_to_string(parent.join(file)).unwrap_or_default();
                 text.lines().any(|line| line.trim_end().ends_with(&format!("mod {name};")))
             })

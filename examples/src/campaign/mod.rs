@@ -3,11 +3,13 @@
 mod agents;
 pub mod checkers;
 pub mod kv;
+mod oracle;
 mod plans;
 mod raft;
 mod report;
 mod work;
 
+pub use oracle::{Caught, Planted, planted};
 pub use report::{Figures, table};
 
 use quorate::raft::{Raft, RaftPort};
@@ -15,7 +17,8 @@ use quorate::sim::{Campaign, FaultKind, Outcome, Progress, Report, World};
 use quorate::{Decider, NodeId, ScopeId, StateMachine};
 use std::ops::Range;
 
-/// One campaign: what runs, what must have happened in it, and which planted bugs it must catch.
+/// One campaign: what runs, what must have happened in it, and which planted bugs it knows.
+#[derive(Debug)]
 pub struct Protocol {
     /// Its name on the command line.
     pub name: &'static str,
@@ -92,13 +95,5 @@ impl Protocol {
             campaign = campaign.expect_faults((self.faults)()).expect((self.paths)());
         }
         campaign.run_watched(|seed| run(seed, mutation), watch)
-    }
-
-    /// The first seed of these whose run catches the planted bug.
-    pub fn first_to_catch(&self, mutation: &str, seeds: Range<u64>) -> Option<(u64, String)> {
-        seeds.into_iter().find_map(|seed| {
-            let outcome = self.campaign(seed..seed + 1, Some(mutation), |_| {});
-            outcome.violations.first().map(|violation| (seed, violation.what.clone()))
-        })
     }
 }

@@ -132,7 +132,7 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
         agents: agents::Agents::new(seed, WORK, coordinators, workers, graph),
     };
     let mut swarm = Swarm::new(unit);
-    swarm.without = vec![Fault::OldDisk, Fault::Wipe, Fault::Rot];
+    swarm.without = vec![Fault::OldDisk, Fault::Twin, Fault::Wipe, Fault::Rot];
     let plan = plans::draw(&swarm, seed);
     Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
 }

@@ -26,8 +26,8 @@ pub struct Ended {
     pub page: PathBuf,
 }
 
-/// The work takes at least this long in calm unless a speed-up is given.
-const CALM_S: f64 = 8.0;
+/// A critical path takes about this long unless a speed-up is given.
+const CRITICAL_PATH_S: f64 = 8.0;
 /// A run that takes longer has lost something.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// So often the books are looked at: a makespan is known to within this.
@@ -56,8 +56,7 @@ struct Books {
 /// Runs it. `stop` ends it early, in order.
 pub fn run(options: &Options, workflow: &Workflow, stop: &Arc<AtomicBool>) -> std::io::Result<Ended> {
     let critical_s = workflow.graph.critical_path().length_ms as f64 / 1000.0;
-    let least_s = critical_s.max(work_s(workflow) / options.agents as f64);
-    let speedup = options.speedup.unwrap_or((least_s / CALM_S).max(0.001));
+    let speedup = options.speedup.unwrap_or((critical_s / CRITICAL_PATH_S).max(0.001));
     let story = Story::begin();
     let journals = tempfile::tempdir()?;
     println!(
@@ -69,7 +68,8 @@ pub fn run(options: &Options, workflow: &Workflow, stop: &Arc<AtomicBool>) -> st
     );
     let mut cluster = Cluster::start(options, journals.path().to_owned(), speedup, story.clone())?;
     submit(&cluster, workflow, stop)?;
-    let mut plan = Plan::draw(options.faults, options.agents, options.seed, least_s / speedup);
+    let calm_s = critical_s.max(work_s(workflow) / options.agents as f64) / speedup;
+    let mut plan = Plan::draw(options.faults, options.agents, options.seed, calm_s);
     let course = drive(&mut cluster, &mut plan, workflow, &story, stop)?;
     let mut figures = Figures {
         workflow: workflow.name.clone(),
@@ -118,10 +118,11 @@ fn drive(
     let mut commits_ms = Vec::new();
     let mut makespan = None;
     let mut looked = begun;
-    while (makespan.is_none() || !plan.is_over())
-        && !stop.load(Ordering::Relaxed)
-        && begun.elapsed() < PATIENCE
-    {
+    loop {
+        let over = makespan.is_some() && plan.is_over();
+        if over || stop.load(Ordering::Relaxed) || begun.elapsed() >= PATIENCE {
+            break;
+        }
         plan.act(begun.elapsed().as_secs_f64(), cluster, story, makespan.is_some())?;
         probe(cluster, &mut commits_ms);
         if makespan.is_none() && looked.elapsed() > LOOK_EVERY {

@@ -203,7 +203,7 @@ impl Raft {
         self.send_append(to, prev, Batches::One(batch), cx);
     }
 
-    /// A leader's append promises nothing: until a quorum has it on disk a newer term may overwrite it.
+    /// Sends what a leader has to say, with its commit index and round.
     fn send_append(
         &mut self,
         to: impl Into<Recipients>,
@@ -214,6 +214,7 @@ impl Raft {
         let (group, term, commit) = (self.group, self.term, self.commit);
         let Some(leader) = self.leader_mut() else { return };
         let round = leader.round;
+        // Promises nothing: until a quorum has it on disk a newer term may overwrite it.
         cx.send_now(to, Msg::Append(Append { group, term, prev, commit, round, batches }));
     }
 

@@ -33,6 +33,7 @@ impl Raft {
             Role::Leader(leader) => return leader.reads.waiting.push(request),
             _ => NotPlaced::NotLeader(self.leader),
         };
+        // A refusal promises nothing.
         cx.emit_now(Event::ReadRefused { request, why: refused });
     }
 

@@ -6,16 +6,18 @@
 
 mod ask;
 mod handle;
+mod jobs;
 mod leaderless;
 mod machine;
 mod promises;
+mod reads;
 mod sessions;
 
 pub use ask::{RaftNotice, RaftStatus, Read};
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
 
-use super::{Batch, Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
+use super::{Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
 use bytes::Bytes;
 use leaderless::{Leaderless, Request};
@@ -169,10 +171,9 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let (data, until) = (Bytes::from(data), cx.now + self.config.request_timeout);
         // A session that was opened and never heard of harms nobody; it is the first to be closed.
         let repeatable = !matches!(envelope, Envelope::Plain);
-        if cx.protocol.leader().is_none() {
-            if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
-                return waiter.fail(Failure::Rejected(Reason::Busy));
-            }
+        let waits = cx.protocol.leader().is_none();
+        if waits && self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
+            return waiter.fail(Failure::Rejected(Reason::Busy));
         }
         self.put_forward(Request::Propose { data, waiter, until, repeatable }, cx);
     }
@@ -219,46 +220,6 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             self.propose_again(cx);
         }
         self.end_leaderless(cx);
-    }
-
-    fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
-        let waiting = self.unconfirmed.len() + self.confirmed.len() + self.early.len();
-        if waiting + self.leaderless.len() >= self.config.promises_max {
-            return reader(Err(Reason::Busy));
-        }
-        match policy {
-            // Not before the state machine is whole: what was committed when it stopped is applied first. One
-            // that has no log yet had none before.
-            Read::Local if self.whole.is_some() || cx.protocol.last() == LogId::ZERO => {
-                self.confirmed.push((self.whole.unwrap_or(0), reader));
-                self.answer_reads();
-            }
-            Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
-            Read::Linearizable => self.put_forward(Request::Read(reader), cx),
-        }
-    }
-
-    fn refuse_read(&mut self, request: u64, why: Reason) {
-        if let Some(at) = self.unconfirmed.iter().position(|(number, _)| *number == request)
-            && let Some((_, reader)) = self.unconfirmed.remove(at)
-        {
-            reader(Err(why));
-        }
-    }
-
-    /// Answers the reads whose index is applied, if the state machine is at home and whole.
-    fn answer_reads(&mut self) {
-        if self.incoming.as_ref().is_some_and(|(_, answer)| !answer) {
-            return;
-        }
-        let Some(machine) = &self.machine else { return };
-        let applied = machine.applied.index;
-        for (index, reader) in std::mem::take(&mut self.confirmed) {
-            match index <= applied {
-                true => reader(Ok(&machine.state)),
-                false => self.confirmed.push((index, reader)),
-            }
-        }
     }
 
     /// Has the decider decide, if this replica leads, has applied what was committed before its term, and no
@@ -339,97 +300,6 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         // One that cannot apply should not lead, and restores nothing.
         cx.command(Cmd::Abstain);
         cx.command(Cmd::Installed { ok: false });
-    }
-
-    fn status(&self, raft: &Raft) -> RaftStatus {
-        RaftStatus {
-            node: raft.id(),
-            term: raft.term(),
-            leader: raft.leader(),
-            leads: raft.is_leader(),
-            voters: raft.voters().to_vec(),
-            last: raft.last(),
-            commit: raft.commit(),
-            applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),
-            snapshot: raft.snapshot().map_or(LogId::ZERO, |snapshot| snapshot.last),
-            log_bytes: raft.log().bytes(),
-            waiting: self.promises.len()
-                + self.leaderless.len()
-                + self.unconfirmed.len()
-                + self.confirmed.len()
-                + self.early.len(),
-            sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
-            poisoned: self.poisoned.clone(),
-            counters: raft.counters(),
-        }
-    }
-
-    /// A snapshot is taken once enough log was applied: the view is frozen where the state is, serialised
-    /// elsewhere.
-    fn freeze(&mut self) -> Option<Job> {
-        if self.serialising || self.log_bytes_applied < self.config.snapshot_log_bytes {
-            return None;
-        }
-        let machine = self.machine.take()?;
-        self.serialising = true;
-        self.log_bytes_applied = 0;
-        Some(Job::own(move |_| {
-            let frozen = machine.freeze();
-            Done::<S>::Frozen { machine, frozen }
-        }))
-    }
-
-    fn serialise(&mut self) -> Option<Job> {
-        let frozen = self.frozen.take()?;
-        let without_sessions = self.without_sessions();
-        Some(Job::pool(move |_| {
-            let at = frozen.at;
-            Done::<S>::Serialised { at, data: frozen.encode(without_sessions) }
-        }))
-    }
-
-    fn without_sessions(&self) -> bool {
-        #[cfg(feature = "mutations")]
-        return self.config.mutation == Some(super::Mutation::SnapshotWithoutSessions);
-        #[cfg(not(feature = "mutations"))]
-        false
-    }
-
-    fn thaw(&mut self) -> Option<Job> {
-        let machine = self.machine.take()?;
-        let (snapshot, answer) = self.incoming.take()?;
-        let at = snapshot.last;
-        // It goes before entries that were committed since it came, so the state never goes back: a snapshot is
-        // told of only when it is beyond what was committed by then.
-        self.handed = self.handed.max(at.index);
-        Some(Job::own(move |_| match machine.thaw(at, &snapshot.data) {
-            Ok(machine) => Done::<S>::Thawed { machine, at, result: Ok(()), answer },
-            Err(why) => Done::Thawed { machine, at, result: Err(why), answer },
-        }))
-    }
-
-    fn apply(&mut self, raft: &Raft) -> Option<Job> {
-        let applied = self.machine.as_ref()?.applied.index;
-        if self.committed <= applied || raft.log().base().index > applied {
-            return None;
-        }
-        let mut bytes = 0;
-        let mut batches: Vec<Batch> = Vec::new();
-        for batch in raft.log().batches_within(applied + 1, self.committed) {
-            if bytes >= APPLY_BYTES {
-                break;
-            }
-            bytes += batch.len();
-            batches.push(batch.clone());
-        }
-        let upto = batches.last()?.last().min(self.committed);
-        let wanted = self.promises.wanted(upto);
-        self.handed = upto;
-        let mut machine = self.machine.take()?;
-        Some(Job::own(move |_| {
-            let outcomes = machine.apply(&batches, upto, &wanted);
-            Done::<S>::Applied { machine, outcomes, bytes }
-        }))
     }
 }
 

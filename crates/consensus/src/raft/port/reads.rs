@@ -1,0 +1,71 @@
+//! Reads: those that wait for a round, those that wait for an index to be applied, and how the scope stands.
+
+use super::ask::{RaftStatus, Read, Reader};
+use super::{RaftPort, Request};
+use crate::raft::{LogId, Raft};
+use quorate_core::{Decider, PortCx, Reason, StateMachine};
+
+impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
+    pub(super) fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
+        let waiting = self.unconfirmed.len() + self.confirmed.len() + self.early.len();
+        if waiting + self.leaderless.len() >= self.config.promises_max {
+            return reader(Err(Reason::Busy));
+        }
+        match policy {
+            // Not before the state machine is whole: what was committed when it stopped is applied first. One
+            // that has no log yet had none before.
+            Read::Local if self.whole.is_some() || cx.protocol.last() == LogId::ZERO => {
+                self.confirmed.push((self.whole.unwrap_or(0), reader));
+                self.answer_reads();
+            }
+            Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
+            Read::Linearizable => self.put_forward(Request::Read(reader), cx),
+        }
+    }
+
+    pub(super) fn refuse_read(&mut self, request: u64, why: Reason) {
+        if let Some(at) = self.unconfirmed.iter().position(|(number, _)| *number == request)
+            && let Some((_, reader)) = self.unconfirmed.remove(at)
+        {
+            reader(Err(why));
+        }
+    }
+
+    /// Answers the reads whose index is applied, if the state machine is at home and whole.
+    pub(super) fn answer_reads(&mut self) {
+        if self.incoming.as_ref().is_some_and(|(_, answer)| !answer) {
+            return;
+        }
+        let Some(machine) = &self.machine else { return };
+        let applied = machine.applied.index;
+        for (index, reader) in std::mem::take(&mut self.confirmed) {
+            match index <= applied {
+                true => reader(Ok(&machine.state)),
+                false => self.confirmed.push((index, reader)),
+            }
+        }
+    }
+
+    pub(super) fn status(&self, raft: &Raft) -> RaftStatus {
+        RaftStatus {
+            node: raft.id(),
+            term: raft.term(),
+            leader: raft.leader(),
+            leads: raft.is_leader(),
+            voters: raft.voters().to_vec(),
+            last: raft.last(),
+            commit: raft.commit(),
+            applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),
+            snapshot: raft.snapshot().map_or(LogId::ZERO, |snapshot| snapshot.last),
+            log_bytes: raft.log().bytes(),
+            waiting: self.promises.len()
+                + self.leaderless.len()
+                + self.unconfirmed.len()
+                + self.confirmed.len()
+                + self.early.len(),
+            sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
+            poisoned: self.poisoned.clone(),
+            counters: raft.counters(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What clients say, a line each, and are answered, a line each, in their order:
+//!
+//! | line | answer |
+//! |---|---|
+//! | `open` | `ok SESSION` |
+//! | `put SESSION SEQUENCE ACKNOWLEDGED VALUE` | `ok TIMES`: how often this value was put |
+//! | `set SESSION SEQUENCE ACKNOWLEDGED REGISTER VALUE` | `ok 0` |
+//! | `get REGISTER` | `ok VALUE`, or `ok -` if there is none; linearizable |
+//! | `values` | `ok VALUE:TIMES VALUE:TIMES ...`; linearizable |
+//! | `leader` | `ok ID` |
+//! | `peer ID ADDRESS` | `ok` |
+//!
+//! What failed is answered `no ID WHY` if it did not happen and never will, and `unknown ID WHY` if it may have; ID is who
+//! leads, or `-`.
+
+use crate::store::{Change, Store};
+use quorate::raft::{RaftHandle, Read, SessionId};
+use quorate::transport::Peers;
+use quorate::{Failure, NodeId, Reason, Ticket};
+use std::io::{BufRead, BufReader, Result, Write};
+use std::net::{TcpListener, TcpStream};
+use std::str::{FromStr, SplitWhitespace};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::spawn;
+
+/// Lines of one client that wait for their answers.
+const WAITING_MAX: usize = 1024;
+
+/// An answer, as soon as it is there.
+type Answer = Box<dyn FnOnce() -> String + Send>;
+
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) store: RaftHandle<Store>,
+    pub(crate) peers: Peers,
+}
+
+impl Server {
+    pub(crate) fn serve(&self, listener: &TcpListener) {
+        for client in listener.incoming().flatten() {
+            let server = self.clone();
+            // A client that hangs up, or says what cannot be written back, ends its own conversation.
+            spawn(move || server.converse(client));
+        }
+    }
+
+    fn converse(&self, client: TcpStream) -> Result<()> {
+        client.set_nodelay(true)?;
+        let (answers, waiting) = sync_channel(WAITING_MAX);
+        let back = client.try_clone()?;
+        spawn(move || write_back(back, &waiting));
+        for line in BufReader::new(client).lines() {
+            let line = line?;
+            let answer = self.take(&line).unwrap_or_else(|| Box::new(|| "no - not understood".into()));
+            if answers.send(answer).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, line: &str) -> Option<Answer> {
+        let mut words = line.split_whitespace();
+        Some(match words.next()? {
+            "open" => later(self.store.open_session(), |id| id.0.to_string()),
+            "put" => {
+                let place = Place::read(&mut words)?;
+                self.change(place, Change::Put(next(&mut words)?))
+            }
+            "set" => {
+                let place = Place::read(&mut words)?;
+                self.change(place, Change::Set(next(&mut words)?, next(&mut words)?))
+            }
+            "get" => {
+                let register: u8 = next(&mut words)?;
+                let read =
+                    self.store.read(Read::Linearizable, move |store| store.registers.get(&register).copied());
+                later(read, |value| value.map_or("-".into(), |value| value.to_string()))
+            }
+            "values" => later(self.store.read(Read::Linearizable, |store| store.values.clone()), |values| {
+                let pairs: Vec<String> =
+                    values.iter().map(|(value, times)| format!("{value}:{times}")).collect();
+                pairs.join(" ")
+            }),
+            "leader" => later(self.store.leader(), |id| id.0.to_string()),
+            "peer" => {
+                let (id, address) = (NodeId(next(&mut words)?), next(&mut words)?);
+                let set = self.peers.set(id, address);
+                Box::new(move || set.map_or_else(|why| format!("no - {why}"), |_| "ok".into()))
+            }
+            _ => return None,
+        })
+    }
+
+    fn change(&self, place: Place, change: Change) -> Answer {
+        let Place { session, sequence, acknowledged } = place;
+        let ticket = self.store.propose_in(session, sequence, acknowledged, change);
+        later(ticket, |times| times.to_string())
+    }
+}
+
+/// Where a change stands among those of its client.
+struct Place {
+    session: SessionId,
+    sequence: u64,
+    acknowledged: u64,
+}
+
+impl Place {
+    fn read(words: &mut SplitWhitespace<'_>) -> Option<Place> {
+        let (session, sequence, acknowledged) = (next(words)?, next(words)?, next(words)?);
+        Some(Place { session: SessionId(session), sequence, acknowledged })
+    }
+}
+
+fn next<T: FromStr>(words: &mut SplitWhitespace<'_>) -> Option<T> {
+    words.next()?.parse().ok()
+}
+
+fn later<T: Send + 'static>(ticket: Ticket<T>, show: impl FnOnce(T) -> String + Send + 'static) -> Answer {
+    Box::new(move || match ticket.wait() {
+        Ok(answer) => format!("ok {}", show(answer)),
+        Err(Failure::Rejected(why)) => format!("no {} {why}", leader(&why)),
+        Err(Failure::Unknown(why)) => format!("unknown {} {why}", leader(&why)),
+    })
+}
+
+fn leader(why: &Reason) -> String {
+    match why {
+        Reason::NotLeader(Some(leader)) => leader.0.to_string(),
+        _ => "-".into(),
+    }
+}
+
+fn write_back(mut client: TcpStream, waiting: &Receiver<Answer>) -> Result<()> {
+    for answer in waiting {
+        let mut line = answer();
+        line.push('\n');
+        client.write_all(line.as_bytes())?;
+    }
+    Ok(())
+}

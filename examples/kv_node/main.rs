@@ -1,0 +1,62 @@
+//! A node as a process: Raft over TCP on a journal in a directory, served to clients by lines over TCP.
+//!
+//!     kv-node ID DIR VOTERS        such as: kv-node 1 /tmp/one 1,2,3
+//!
+//! It listens on ports that are free, says on its first line which (`peers ADDR clients ADDR`), is told where the others
+//! are by whoever started it, and ends when its standard input does. See `lines.rs` for what clients may say.
+
+mod lines;
+mod store;
+
+use lines::Server;
+use quorate::journal::RedbJournal;
+use quorate::raft::RaftConfig;
+use quorate::transport::{Tcp, TcpConfig};
+use quorate::{NoDecider, Node, NodeId};
+use std::error::Error;
+use std::io::{Write, stdin, stdout};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::time::Duration;
+use store::Store;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [id, dir, voters] = &arguments[..] else {
+        eprintln!("usage: kv-node ID DIR VOTERS");
+        return ExitCode::from(2);
+    };
+    match run(id, dir, voters) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("kv-node {id}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(id: &str, dir: &str, voters: &str) -> Result<(), Box<dyn Error>> {
+    let id = NodeId(id.parse()?);
+    let voters = voters.split(',').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+    let mut node = Node::builder(id).cluster("kv").found(voters);
+    let config = RaftConfig {
+        // Small, so that snapshots are taken and sent while clients write.
+        snapshot_log_bytes: 32 << 10,
+        trailing_entries: 200,
+        request_timeout: Duration::from_secs(3),
+        ..RaftConfig::default()
+    };
+    let store = node.raft_with("store", Store::default(), NoDecider, config);
+    let tcp = Tcp::bind("127.0.0.1:0", id, node.inbox(), TcpConfig::default())?;
+    let clients = TcpListener::bind("127.0.0.1:0")?;
+    println!("peers {} clients {}", tcp.local_addr(), clients.local_addr()?);
+    stdout().flush()?;
+    let peers = tcp.peers();
+    let running = node.start(tcp, RedbJournal::open(dir)?)?;
+    let server = Server { store, peers };
+    std::thread::spawn(move || server.serve(&clients));
+    // Whoever started it keeps the other end open as long as it wants it to run.
+    std::io::copy(&mut stdin(), &mut std::io::sink())?;
+    running.stop();
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The planted bugs, and how many seeds a campaign may need to catch each. One that needs more has lost its eyes.
+
+use super::{PROTOCOLS, Protocol};
+
+/// A campaign's name, a planted bug's, and the seeds within which it must be caught, counted from 0. A few times
+/// what was measured, so that a harmless change of what seeds mean does not fail.
+const BUDGETS: [(&str, &str, u64); 8] = [
+    ("raft", "ack-before-sync", 200),
+    ("raft", "vote-not-persisted", 200),
+    ("raft", "quorum-off-by-one", 100),
+    ("raft", "commit-older-term-by-counting", 2_000),
+    ("raft", "read-before-first-commit", 1_000),
+    ("raft", "snapshot-without-sessions", 200),
+    ("work", "lease-without-epoch", 200),
+    ("work", "stale-completion-accepted", 100),
+];
+
+/// A planted bug that a campaign must catch.
+#[derive(Clone, Copy, Debug)]
+pub struct Planted {
+    /// By this campaign.
+    pub protocol: &'static Protocol,
+    /// The bug.
+    pub mutation: &'static str,
+    /// Within this many seeds, counted from 0.
+    pub budget: u64,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct Caught {
+    /// Seeds that were needed, this one included.
+    pub seeds: u64,
+    /// The invariant that saw it.
+    pub by: String,
+}
+
+/// All planted bugs of all campaigns.
+pub fn planted() -> impl Iterator<Item = Planted> {
+    BUDGETS.iter().filter_map(|(protocol, mutation, budget)| {
+        let protocol = PROTOCOLS.iter().find(|known| known.name == *protocol)?;
+        Some(Planted { protocol, mutation, budget: *budget })
+    })
+}
+
+impl Planted {
+    /// Runs seeds until one catches it.
+    pub fn catch(&self) -> Option<Caught> {
+        (0..self.budget).find_map(|seed| {
+            let report = self.protocol.campaign(seed..seed + 1, Some(self.mutation), |_| {});
+            let violation = report.violations.into_iter().next()?;
+            Some(Caught { seeds: seed + 1, by: violation.what })
+        })
+    }
+}

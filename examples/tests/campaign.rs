@@ -1,0 +1,79 @@
+//! The campaigns in small: clean on some hundred seeds, blind to no planted bug, the same whenever they run.
+#![allow(clippy::unwrap_used)]
+
+use quorate_examples::campaign::{Protocol, by_name, mutations, planted};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+fn campaign(name: &str) -> &'static Protocol {
+    by_name(name).unwrap()
+}
+
+fn is_clean(name: &str, seeds: Range<u64>) {
+    let report = campaign(name).campaign(seeds, None, |_| {});
+    assert!(report.is_clean(), "{report}");
+}
+
+#[test]
+fn raft_keeps_its_promises_under_every_fault() {
+    is_clean("raft", 0..500);
+}
+
+#[test]
+fn work_is_neither_lost_nor_done_twice_under_every_fault() {
+    is_clean("work", 0..250);
+}
+
+#[test]
+fn seeds_that_found_something_once_find_nothing_now() {
+    for line in include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split(' ');
+        let (name, seed) = (words.next().unwrap(), words.next().unwrap().parse::<u64>().unwrap());
+        assert!(words.next().is_some(), "{line}: what did it find?");
+        is_clean(name, seed..seed + 1);
+    }
+}
+
+/// Caught within the budget that it has in the table.
+fn is_caught(mutation: &str) {
+    let planted = planted().find(|planted| planted.mutation == mutation).unwrap();
+    assert!(planted.catch().is_some(), "{} seeds did not catch {mutation}", planted.budget);
+}
+
+#[test]
+fn every_planted_bug_has_a_test_here() {
+    let tested = BTreeSet::from(TESTED);
+    assert_eq!(tested, mutations().into_iter().collect());
+    assert_eq!(tested, planted().map(|planted| planted.mutation).collect());
+}
+
+macro_rules! caught {
+    ($($test:ident: $mutation:literal,)*) => {
+        const TESTED: [&str; [$($mutation),*].len()] = [$($mutation),*];
+        $(#[test]
+        fn $test() {
+            is_caught($mutation);
+        })*
+    };
+}
+
+caught! {
+    an_acknowledgement_before_the_sync_is_caught: "ack-before-sync",
+    a_vote_that_is_not_written_down_is_caught: "vote-not-persisted",
+    a_quorum_that_lacks_one_is_caught: "quorum-off-by-one",
+    a_commit_of_an_older_term_by_counting_is_caught: "commit-older-term-by-counting",
+    a_read_before_the_terms_first_commit_is_caught: "read-before-first-commit",
+    a_snapshot_without_sessions_is_caught: "snapshot-without-sessions",
+    a_lease_without_its_epoch_is_caught: "lease-without-epoch",
+    a_stale_completion_that_is_accepted_is_caught: "stale-completion-accepted",
+}
+
+#[test]
+fn a_seed_is_the_same_run_each_time() {
+    for name in ["raft", "work"] {
+        let hash = || campaign(name).campaign(1_000..1_005, None, |_| {}).trace_hash;
+        assert_eq!(hash(), hash(), "{name}");
+    }
+    let hash = |seeds| campaign("raft").campaign(seeds, None, |_| {}).trace_hash;
+    assert_ne!(hash(0..1), hash(1..2));
+}

@@ -1,0 +1,141 @@
+//! Processes, and where they are. They end with the value that holds them, however the test ends.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub const NODES: [u64; 3] = [1, 2, 3];
+
+/// A patience for one line; more than the nodes have for one request.
+const LINE_PATIENCE: Duration = Duration::from_secs(5);
+
+pub struct Cluster {
+    dir: TempDir,
+    nodes: Mutex<[Option<Process>; 3]>,
+    until: Instant,
+}
+
+struct Process {
+    child: Child,
+    peers: SocketAddr,
+    clients: SocketAddr,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left of it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Cluster {
+    pub fn start(until: Instant) -> Cluster {
+        let cluster = Cluster { dir: TempDir::new().unwrap(), nodes: Mutex::default(), until };
+        NODES.iter().for_each(|id| cluster.begin(*id));
+        cluster
+    }
+
+    /// Starts a node on its directory, on ports that are free, and tells everybody where everybody is.
+    pub fn begin(&self, id: u64) {
+        let voters = NODES.map(|id| id.to_string()).join(",");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kv-node"))
+            .args([id.to_string(), self.dir.path().join(id.to_string()).display().to_string(), voters])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["peers", peers, "clients", clients] = words[..] else { panic!("{id} said {line:?}") };
+        let process = Process { child, peers: peers.parse().unwrap(), clients: clients.parse().unwrap() };
+        let mut nodes = self.nodes.lock().unwrap();
+        nodes[id as usize - 1] = Some(process);
+        let up: Vec<(u64, SocketAddr, SocketAddr)> = NODES
+            .into_iter()
+            .zip(nodes.iter())
+            .filter_map(|(id, node)| node.as_ref().map(|node| (id, node.peers, node.clients)))
+            .collect();
+        drop(nodes);
+        for (other, _, clients) in &up {
+            let mut lines = Vec::new();
+            if *other == id {
+                lines.extend(
+                    up.iter()
+                        .filter(|(peer, _, _)| *peer != id)
+                        .map(|(peer, at, _)| format!("peer {peer} {at}")),
+                );
+            } else {
+                let own = up.iter().find(|(node, _, _)| *node == id).unwrap().1;
+                lines.push(format!("peer {id} {own}"));
+            }
+            let mut talk = Talk::with(*clients).unwrap();
+            for line in lines {
+                assert_eq!(talk.ask(&line).unwrap(), "ok");
+            }
+        }
+    }
+
+    /// As `kill -9` does.
+    pub fn kill(&self, id: u64) {
+        let process = self.nodes.lock().unwrap()[id as usize - 1].take();
+        drop(process.expect("it runs"));
+    }
+
+    /// A conversation with this node, if it runs and listens.
+    pub fn talk(&self, id: u64) -> Option<Talk> {
+        let clients = self.nodes.lock().unwrap()[id as usize - 1].as_ref()?.clients;
+        Talk::with(clients).ok()
+    }
+
+    /// Who leads, as those say that run.
+    pub fn leader(&self) -> u64 {
+        while Instant::now() < self.until {
+            for id in NODES {
+                let said = self.talk(id).and_then(|mut talk| talk.ask("leader").ok());
+                if let Some(leader) = said.and_then(|line| line.strip_prefix("ok ")?.parse().ok()) {
+                    return leader;
+                }
+            }
+        }
+        panic!("nobody leads");
+    }
+}
+
+/// Lines with one node.
+pub struct Talk {
+    to: TcpStream,
+    from: BufReader<TcpStream>,
+}
+
+impl Talk {
+    fn with(addr: SocketAddr) -> std::io::Result<Talk> {
+        let to = TcpStream::connect_timeout(&addr, LINE_PATIENCE)?;
+        to.set_nodelay(true)?;
+        to.set_read_timeout(Some(LINE_PATIENCE))?;
+        to.set_write_timeout(Some(LINE_PATIENCE))?;
+        let from = BufReader::new(to.try_clone()?);
+        Ok(Talk { to, from })
+    }
+
+    pub fn say(&mut self, lines: &str) -> std::io::Result<()> {
+        self.to.write_all(lines.as_bytes())
+    }
+
+    pub fn hear(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        match self.from.read_line(&mut line)? {
+            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(line.trim_end().to_owned()),
+        }
+    }
+
+    pub fn ask(&mut self, line: &str) -> std::io::Result<String> {
+        self.say(&format!("{line}\n"))?;
+        self.hear()
+    }
+}
