@@ -221,14 +221,14 @@ impl Shift {
             if agent.zombie_until.is_some_and(|until| until > now) {
                 continue;
             }
-            let back = agent.zombie_until.take().is_some();
+            agent.zombie_until = None;
             let due: Vec<Lease> =
                 agent.running.iter().filter(|(_, a)| a.until <= now).map(|(lease, _)| *lease).collect();
             for lease in due {
                 let Some(attempt) = agent.running.remove(&lease) else { continue };
                 let digest = task_digest(&attempt.granted.name, attempt.granted.inputs.iter().copied());
                 let outcome = if attempt.dropped { RunOutcome::Stale } else { RunOutcome::Done };
-                if back && attempt.dropped {
+                if attempt.dropped {
                     self.story.recovery(format!(
                         "the zombie {} reports {} under an old lease",
                         attempt.granted.agent, attempt.granted.name

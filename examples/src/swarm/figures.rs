@@ -82,6 +82,11 @@ impl Figures {
         let first = self.recoveries_ms.first().copied().unwrap_or(0.0);
         let worst = sorted.last().copied().unwrap_or(0.0);
         let count = |outcome| told.runs.iter().filter(|run| run.outcome == outcome).count();
+        let digest = match (self.digest_ok, self.interrupted) {
+            (true, _) => "yes",
+            (false, true) => "not compared: interrupted",
+            (false, false) => "NO",
+        };
         let row = |name: &str, value: String| (name.to_owned(), value);
         vec![
             row("tasks", format!("{} ({} completed, {} failed)", self.tasks, self.completed, self.failed)),
@@ -94,7 +99,7 @@ impl Figures {
             row("duplicate completions refused", self.duplicates_refused.to_string()),
             row("committed twice", self.committed_twice.to_string()),
             row("lost", self.lost.to_string()),
-            row("digest equals a sequential run", if self.digest_ok { "yes" } else { "NO" }.to_owned()),
+            row("digest equals a sequential run", digest.to_owned()),
             row(
                 "recovery first / median / worst",
                 format!(

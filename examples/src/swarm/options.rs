@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub struct Options {
     /// A WfFormat 1.5 file; `None` is the workflow made here.
     pub workflow: Option<PathBuf>,
-    /// How much faster than traced tasks run; `None`: so that the critical path takes about 8 s.
+    /// How much faster than traced tasks run; `None`: so that the work takes about 8 s in calm.
     pub speedup: Option<f64>,
     /// Coordinators.
     pub nodes: u64,
@@ -52,7 +52,7 @@ quorate: a swarm of agents works through a task graph while nodes, agents and li
 cargo run --release --example swarm -- [OPTIONS]
 
   --workflow FILE     a WfFormat 1.5 workflow (default: one of about 1,000 tasks, made here)
-  --speedup X         tasks run X times faster than traced (default: the critical path takes about 8 s)
+  --speedup X         tasks run X times faster than traced (default: the work takes about 8 s in calm)
   --nodes N           coordinators, 3 to 9 (default 5)
   --agents N          agents, 1 to 10,000, on up to ten worker nodes (default 200)
   --seed N            what is random here: the workflow made, victims, moments (default 1)
