@@ -26,8 +26,8 @@ pub struct Ended {
     pub page: PathBuf,
 }
 
-/// A critical path takes about this long unless a speed-up is given.
-const CRITICAL_PATH_S: f64 = 8.0;
+/// The work takes at least this long in calm unless a speed-up is given.
+const CALM_S: f64 = 8.0;
 /// A run that takes longer has lost something.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// So often the books are looked at: a makespan is known to within this.
@@ -56,7 +56,8 @@ struct Books {
 /// Runs it. `stop` ends it early, in order.
 pub fn run(options: &Options, workflow: &Workflow, stop: &Arc<AtomicBool>) -> std::io::Result<Ended> {
     let critical_s = workflow.graph.critical_path().length_ms as f64 / 1000.0;
-    let speedup = options.speedup.unwrap_or((critical_s / CRITICAL_PATH_S).max(0.001));
+    let least_s = critical_s.max(work_s(workflow) / options.agents as f64);
+    let speedup = options.speedup.unwrap_or((least_s / CALM_S).max(0.001));
     let story = Story::begin();
     let journals = tempfile::tempdir()?;
     println!(
@@ -68,8 +69,7 @@ pub fn run(options: &Options, workflow: &Workflow, stop: &Arc<AtomicBool>) -> st
     );
     let mut cluster = Cluster::start(options, journals.path().to_owned(), speedup, story.clone())?;
     submit(&cluster, workflow, stop)?;
-    let calm_s = critical_s.max(work_s(workflow) / options.agents as f64) / speedup;
-    let mut plan = Plan::draw(options.faults, options.agents, options.seed, calm_s);
+    let mut plan = Plan::draw(options.faults, options.agents, options.seed, least_s / speedup);
     let course = drive(&mut cluster, &mut plan, workflow, &story, stop)?;
     let mut figures = Figures {
         workflow: workflow.name.clone(),
