@@ -56,6 +56,11 @@ impl<A> World<A> {
         self.node(id.into()).life.as_ref().map(|life| life.turn.protocol())
     }
 
+    /// As [`World::host`], by the place that a [`crate::Touch`] names.
+    pub fn host_at(&self, place: usize) -> Option<&Host> {
+        self.nodes.get(place)?.life.as_ref().map(|life| life.turn.protocol())
+    }
+
     /// Whether a node runs.
     pub fn state(&self, id: impl Into<NodeId>) -> NodeState {
         self.node(id.into()).state

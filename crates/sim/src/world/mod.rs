@@ -190,7 +190,8 @@ impl<A> World<A> {
     /// After an event at a place. Of second incarnations only what they tell is heard.
     fn touched_at(&mut self, place: u32, how: Touched) {
         if !self.is_twin(place) {
-            return self.touched(Touch { node: self.nodes[place as usize].id, how });
+            let place = place as usize;
+            return self.touched(Touch { node: self.nodes[place].id, place, how });
         }
         self.tell_watchers();
     }

@@ -88,9 +88,11 @@ impl<A> World<A> {
 
     /// Nodes whose handles were used take the asks in a turn of their own, now.
     fn answer_doors(&mut self) {
-        if !self.any_bell.swap(false, Ordering::Relaxed) {
+        // Asked twice an event and nearly never rung: a load costs nothing, a swap locks the bus.
+        if !self.any_bell.load(Ordering::Relaxed) {
             return;
         }
+        self.any_bell.store(false, Ordering::Relaxed);
         for node in &mut self.nodes {
             if node.bell.swap(false, Ordering::Relaxed) {
                 node.plan_turn(&mut self.stage);

@@ -1,15 +1,10 @@
-use super::{ByNode, replica};
-use quorate::ScopeId;
 use quorate::raft::RaftCounters;
-use quorate::sim::{Invariant, Touch, Touched, World};
+use quorate::sim::World;
 
 /// Not a rule but a witness: reports which recovery paths of Raft a run took, so that a campaign can fail if
 /// one was never taken.
 #[derive(Debug)]
-pub struct Paths {
-    scope: ScopeId,
-    seen: ByNode<RaftCounters>,
-}
+pub struct Paths;
 
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
@@ -31,35 +26,18 @@ const PATHS: [Path; 13] = [
 ];
 
 impl Paths {
-    /// Of this scope.
-    pub fn new(scope: ScopeId) -> Self {
-        Paths { scope, seen: ByNode::default() }
-    }
-
     /// The names that it reports.
     pub fn names() -> impl Iterator<Item = &'static str> {
         PATHS.iter().map(|(name, _)| *name)
     }
-}
 
-impl<A> Invariant<A> for Paths {
-    fn name(&self) -> &str {
-        "recovery paths"
-    }
-
-    fn check(&mut self, world: &World<A>, touch: Touch) -> Result<(), String> {
-        let seen = self.seen.of(touch.node);
-        if touch.how != Touched::Stepped {
-            *seen = RaftCounters::default();
+    /// Reports what was counted since.
+    pub(super) fn report<A>(world: &World<A>, before: &RaftCounters, now: &RaftCounters) {
+        if before == now {
+            return;
         }
-        let Some(raft) = replica(world, touch, self.scope) else { return Ok(()) };
-        let now = raft.counters();
-        if now != *seen {
-            for (name, count) in PATHS {
-                (count(seen)..count(&now)).for_each(|_| world.sometimes(name));
-            }
-            *seen = now;
+        for (name, count) in PATHS {
+            (count(before)..count(now)).for_each(|_| world.sometimes(name));
         }
-        Ok(())
     }
 }

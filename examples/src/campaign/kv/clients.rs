@@ -50,6 +50,16 @@ impl Client {
         !matches!(self.waiting, Waiting::Nothing)
     }
 
+    /// Whether nothing can be done before an answer comes.
+    fn waits(&self) -> bool {
+        match &self.waiting {
+            Waiting::Session(ticket) => !ticket.is_settled(),
+            Waiting::Change { ticket: Some(ticket), .. } => !ticket.is_settled(),
+            Waiting::Read { ticket: Some(ticket), .. } => !ticket.is_settled(),
+            _ => false,
+        }
+    }
+
     /// Takes an answer if there is one; asks again where it makes sense; asks something new if `more`.
     pub fn step<A>(
         &mut self,
@@ -60,6 +70,9 @@ impl Client {
         history: &mut Asked,
         more: bool,
     ) {
+        if self.waits() || (!more && !self.is_busy()) {
+            return;
+        }
         let via = handle(world.app(self.via)).clone();
         self.waiting = match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing if !more => Waiting::Nothing,
