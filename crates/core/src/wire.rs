@@ -50,9 +50,18 @@ pub enum WireError {
     Trailing(usize),
 }
 
+/// Values are written into pieces of memory of this size, many to an allocation.
+const CHUNK_BYTES: usize = 4 << 10;
+/// As long as a usual control message: with less room left, the next piece begins.
+const USUAL_BYTES: usize = 64;
+
 /// Writes a value behind what is in `scratch` and splits it off. The memory of `scratch` is reused.
 pub fn encode<T: Wire>(value: &T, scratch: &mut BytesMut) -> Bytes {
     debug_assert!(scratch.is_empty(), "somebody's bytes would be taken along");
+    if scratch.capacity() < USUAL_BYTES {
+        // Left alone it would grow by doubling from eight bytes on, for every single value.
+        scratch.reserve(CHUNK_BYTES);
+    }
     scratch.put_u8(T::VERSION);
     value.encode(&mut Encoder(scratch));
     scratch.split().freeze()
