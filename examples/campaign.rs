@@ -1,7 +1,8 @@
 //! The simulator's campaigns behind one program: whole clusters under every fault, seed after seed.
 
-use quorate_examples::campaign::{Figures, Planted, Protocol, by_name, mutations, planted, table};
+use quorate_examples::campaign::{Figures, Planted, Protocol, Ran, by_name, mutations, planted, table};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ cargo run --release --example campaign -- [OPTIONS]
 
   --protocol NAME     which campaign: raft or work (default raft)
   --seeds A..B        which seeds (default 0..1000)
+  --jobs N            on how many threads (default: as many as there are cores); the results are the same
   --mutation NAME     plant this bug: the campaign should fail
   --oracle            plant each bug in turn, in its own campaign, and print how many seeds were needed to catch it
   --list-mutations    the names of the bugs, one a line
@@ -22,6 +24,7 @@ Exit code 0: nothing was found; 1: something was, with the line that replays it;
 struct Options {
     protocol: &'static Protocol,
     seeds: Range<u64>,
+    jobs: NonZeroUsize,
     mutation: Option<String>,
     oracle: bool,
     json: Option<PathBuf>,
@@ -43,7 +46,8 @@ fn campaign(options: &Options) -> ExitCode {
     let begun = Instant::now();
     let mut shown = begun;
     let mut failed = 0;
-    let report = options.protocol.campaign(options.seeds.clone(), options.mutation.as_deref(), |progress| {
+    let (jobs, seeds) = (options.jobs, options.seeds.clone());
+    let report = options.protocol.campaign_on(jobs, seeds, options.mutation.as_deref(), |progress| {
         if progress.outcome.violation.is_some() {
             failed += 1;
         }
@@ -55,7 +59,8 @@ fn campaign(options: &Options) -> ExitCode {
     });
     eprint!("\r                                        \r");
     let mutation = options.mutation.as_deref();
-    let figures = Figures::of(options.protocol.name, mutation, &options.seeds, &report, begun.elapsed());
+    let ran = Ran { seeds: options.seeds.clone(), jobs: options.jobs.get(), wall: begun.elapsed() };
+    let figures = Figures::of(options.protocol.name, mutation, ran, &report);
     print!("{}", table(&figures));
     if let Some(path) = &options.json
         && let Err(why) = write_json(path, &figures)
@@ -91,6 +96,7 @@ fn parse() -> Result<Option<Options>, String> {
     let mut parser = lexopt::Parser::from_env();
     let (mut name, mut seeds) = ("raft".to_owned(), 0..1000);
     let (mut mutation, mut json, mut is_oracle) = (None, None, false);
+    let mut jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let text = |parser: &mut lexopt::Parser| -> Result<String, String> {
         parser.value().and_then(|value| value.string()).map_err(|e| e.to_string())
     };
@@ -98,6 +104,9 @@ fn parse() -> Result<Option<Options>, String> {
         match argument {
             Long("protocol") => name = text(&mut parser)?,
             Long("seeds") => seeds = range(&text(&mut parser)?)?,
+            Long("jobs") => {
+                jobs = text(&mut parser)?.parse().map_err(|_| "--jobs takes a number from 1 on")?
+            }
             Long("mutation") => mutation = Some(text(&mut parser)?),
             Long("oracle") => is_oracle = true,
             Long("json") => json = Some(PathBuf::from(text(&mut parser)?)),
@@ -118,7 +127,7 @@ fn parse() -> Result<Option<Options>, String> {
     {
         return Err(format!("the campaign {name} knows no mutation {planted}"));
     }
-    Ok(Some(Options { protocol, seeds, mutation, oracle: is_oracle, json }))
+    Ok(Some(Options { protocol, seeds, jobs, mutation, oracle: is_oracle, json }))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

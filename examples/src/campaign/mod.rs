@@ -4,17 +4,19 @@ mod agents;
 pub mod checkers;
 pub mod kv;
 mod oracle;
+mod parallel;
 mod plans;
 mod raft;
 mod report;
 mod work;
 
 pub use oracle::{Caught, Planted, planted};
-pub use report::{Figures, table};
+pub use report::{Figures, Ran, table};
 
 use quorate::raft::{Raft, RaftPort};
 use quorate::sim::{Campaign, FaultKind, Outcome, Progress, Report, World};
 use quorate::{Decider, NodeId, ScopeId, StateMachine};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 /// One campaign: what runs, what must have happened in it, and which planted bugs it knows.
@@ -75,9 +77,20 @@ fn describe_replica<A, S: StateMachine, D: Decider<S>>(
 }
 
 impl Protocol {
-    /// Runs these seeds.
+    /// Runs these seeds on this thread.
     pub fn campaign(
         &self,
+        seeds: Range<u64>,
+        mutation: Option<&str>,
+        watch: impl FnMut(Progress<'_>),
+    ) -> Report {
+        self.campaign_on(NonZeroUsize::MIN, seeds, mutation, watch)
+    }
+
+    /// Runs these seeds on so many threads. The report is the same for every number of them.
+    pub fn campaign_on(
+        &self,
+        threads: NonZeroUsize,
         seeds: Range<u64>,
         mutation: Option<&str>,
         watch: impl FnMut(Progress<'_>),
@@ -94,6 +107,11 @@ impl Protocol {
         if seeds.end.saturating_sub(seeds.start) >= ENOUGH_SEEDS && mutation.is_none() {
             campaign = campaign.expect_faults((self.faults)()).expect((self.paths)());
         }
-        campaign.run_watched(|seed| run(seed, mutation), watch)
+        if threads == NonZeroUsize::MIN {
+            return campaign.run_watched(|seed| run(seed, mutation), watch);
+        }
+        parallel::outcomes(threads, seeds, &|seed| run(seed, mutation), |outcomes| {
+            campaign.gather(outcomes, watch)
+        })
     }
 }
