@@ -1,7 +1,7 @@
 //! Entries, many at a time. A batch is one immutable piece of memory, made once by the leader and the same in
 //! the log, in the journal and in every message; entries are lent out of it.
 
-use super::{Index, LogId, Term};
+use super::{Commands, Index, LogId, Term};
 use bytes::{BufMut, Bytes, BytesMut};
 use quorate_core::{Decoder, Encoder, WireError};
 
@@ -34,25 +34,36 @@ pub struct Entry<'a> {
     pub data: &'a [u8],
 }
 
-/// A batch that still grows.
+/// A batch that still grows. One that grew by a single proposal is the bytes of that proposal.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct OpenBatch {
     count: u32,
+    whole: Bytes,
     bytes: BytesMut,
 }
 
 impl OpenBatch {
-    pub fn push(&mut self, kind: EntryKind, data: &[u8]) {
-        self.bytes.reserve(data.len() + 11);
-        let mut len = data.len() as u64;
-        while len >= 0x80 {
-            self.bytes.put_u8(len as u8 | 0x80);
-            len >>= 7;
-        }
-        self.bytes.put_u8(len as u8);
-        self.bytes.put_u8(kind as u8);
-        self.bytes.put_slice(data);
+    /// Opens a leader's first batch (Raft §8).
+    pub fn push_noop(&mut self) {
+        self.join();
+        write_entry(&mut self.bytes, EntryKind::Noop, &[]);
         self.count += 1;
+    }
+
+    pub fn push(&mut self, commands: Commands) {
+        if self.count == 0 {
+            self.whole = commands.as_bytes().clone();
+        } else {
+            self.join();
+            self.bytes.extend_from_slice(commands.as_bytes());
+        }
+        self.count += commands.count();
+    }
+
+    fn join(&mut self) {
+        if !self.whole.is_empty() {
+            self.bytes.extend_from_slice(&std::mem::take(&mut self.whole));
+        }
     }
 
     pub fn count(&self) -> u64 {
@@ -60,12 +71,15 @@ impl OpenBatch {
     }
 
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.whole.len() + self.bytes.len()
     }
 
     /// Closes the batch; what remains is empty and keeps spare memory.
     pub fn seal(&mut self, first: Index, term: Term) -> Batch {
-        let bytes = self.bytes.split().freeze();
+        let bytes = match self.whole.is_empty() {
+            true => self.bytes.split().freeze(),
+            false => std::mem::take(&mut self.whole),
+        };
         Batch { first, term, count: std::mem::take(&mut self.count), bytes }
     }
 }
@@ -191,7 +205,26 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-fn split_entry(bytes: &[u8]) -> Option<(EntryKind, &[u8], &[u8])> {
+/// Memory is taken in pieces of at least this, as entries are often small and one piece serves many.
+const PIECE_BYTES: usize = 4 << 10;
+
+/// The layout of one entry: length (LEB128), kind, data.
+pub(super) fn write_entry(to: &mut BytesMut, kind: EntryKind, data: &[u8]) {
+    let needed = data.len() + 11;
+    if to.capacity() - to.len() < needed {
+        to.reserve(needed.max(PIECE_BYTES));
+    }
+    let mut len = data.len() as u64;
+    while len >= 0x80 {
+        to.put_u8(len as u8 | 0x80);
+        len >>= 7;
+    }
+    to.put_u8(len as u8);
+    to.put_u8(kind as u8);
+    to.put_slice(data);
+}
+
+pub(super) fn split_entry(bytes: &[u8]) -> Option<(EntryKind, &[u8], &[u8])> {
     let mut len = 0u64;
     let mut at = 0;
     loop {
@@ -226,7 +259,10 @@ mod tests {
     fn batch(first: Index, sizes: &[usize]) -> Batch {
         let mut open = OpenBatch::default();
         for (i, size) in sizes.iter().enumerate() {
-            open.push(if *size == 0 { EntryKind::Noop } else { EntryKind::Command }, &vec![i as u8; *size]);
+            match size {
+                0 => open.push_noop(),
+                _ => open.push(Commands::one(&vec![i as u8; *size])),
+            }
         }
         open.seal(first, 3)
     }

@@ -175,12 +175,12 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::{EntryKind, OpenBatch};
+    use crate::raft::{Commands, OpenBatch};
 
     fn batch(first: Index, term: Term, count: usize) -> Batch {
         let mut open = OpenBatch::default();
         for i in 0..count {
-            open.push(EntryKind::Command, &[i as u8]);
+            open.push(Commands::one(&[i as u8]));
         }
         open.seal(first, term)
     }

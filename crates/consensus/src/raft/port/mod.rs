@@ -5,6 +5,7 @@
 //! once, whatever happens.
 
 mod ask;
+mod gathering;
 mod handle;
 mod jobs;
 mod leaderless;
@@ -20,6 +21,7 @@ pub use sessions::SessionId;
 use super::{Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
 use bytes::Bytes;
+use gathering::Gathering;
 use leaderless::{Leaderless, Request};
 use machine::{Frozen, Machine, Outcome};
 use promises::{Again, Promises, Waiter, reason};
@@ -41,7 +43,8 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     promises: Promises<S::Reply>,
     /// What waits until somebody is known to lead.
     leaderless: Leaderless<S>,
-    next_request: u64,
+    gathering: Gathering,
+    next_read: u64,
     /// Linearizable reads whose round is not confirmed, by request.
     unconfirmed: VecDeque<(u64, Reader<S>)>,
     /// Reads that wait for an index to be applied.
@@ -100,7 +103,8 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             config,
             promises: Promises::new(),
             leaderless: Leaderless::new(),
-            next_request: 1,
+            gathering: Gathering::default(),
+            next_read: 1,
             unconfirmed: VecDeque::new(),
             confirmed: Vec::new(),
             early: VecDeque::new(),
@@ -137,12 +141,6 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         &self.decider
     }
 
-    fn request(&mut self) -> u64 {
-        let request = self.next_request;
-        self.next_request += 1;
-        request
-    }
-
     fn propose(
         &mut self,
         envelope: Envelope,
@@ -153,11 +151,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if self.promises.len() + self.leaderless.len() >= self.config.promises_max {
             return waiter.fail(Failure::Rejected(Reason::Busy));
         }
-        let encoded = postcard::to_extend(&envelope, Vec::new()).and_then(|data| match command {
-            Some(command) => postcard::to_extend(command, data),
-            None => Ok(data),
-        });
-        let data = match encoded {
+        let data = match self.gathering.encode(&envelope, command) {
             Ok(data) => data,
             Err(why) => {
                 let why = Reason::Refused(format!("the command cannot be encoded: {why}"));
@@ -168,14 +162,19 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if data.len() > max {
             return waiter.fail(Failure::Rejected(Reason::TooLarge { bytes: data.len(), max }));
         }
-        let (data, until) = (Bytes::from(data), cx.now + self.config.request_timeout);
+        let until = cx.now + self.config.request_timeout;
         // A session that was opened and never heard of harms nobody; it is the first to be closed.
         let repeatable = !matches!(envelope, Envelope::Plain);
-        let waits = cx.protocol.leader().is_none();
-        if waits && self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
-            return waiter.fail(Failure::Rejected(Reason::Busy));
+        if cx.protocol.leader().is_some() {
+            self.gather(&data, waiter, until, repeatable, cx);
+        } else if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
+            waiter.fail(Failure::Rejected(Reason::Busy));
+        } else {
+            let data = Bytes::copy_from_slice(&data);
+            let request = Request::Propose { data, waiter, until, repeatable };
+            self.leaderless.wait(request, cx.now + self.config.leader_patience);
         }
-        self.put_forward(Request::Propose { data, waiter, until, repeatable }, cx);
+        self.gathering.reuse(data);
     }
 
     /// To the leader if there is one.
@@ -185,16 +184,31 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         }
         match request {
             Request::Propose { data, waiter, until, repeatable } => {
-                let request = self.request();
-                self.promises.asked(request, waiter, until, repeatable.then(|| data.clone()));
-                cx.command(Cmd::Propose { request, data });
+                self.gather(&data, waiter, until, repeatable, cx)
             }
             Request::Read(reader) => {
-                let request = self.request();
+                let request = self.next_read;
+                self.next_read += 1;
                 self.unconfirmed.push_back((request, reader));
                 cx.command(Cmd::Read { request });
             }
         }
+    }
+
+    /// Puts a command to those that leave together once the inputs that wait now are taken.
+    fn gather(
+        &mut self,
+        data: &[u8],
+        waiter: Waiter<S::Reply>,
+        until: Time,
+        repeatable: bool,
+        cx: &mut PortCx<'_, Raft>,
+    ) {
+        if self.gathering.is_full_for(data.len(), self.config.batch_bytes_max) {
+            self.gathering.leave(cx);
+        }
+        let request = self.gathering.push(data);
+        self.promises.asked(request, waiter, until, repeatable.then(|| Bytes::copy_from_slice(data)));
     }
 
     /// What was lost on its way and may be proposed again is.
@@ -295,6 +309,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             return;
         }
         self.poisoned = Some(why.clone());
+        self.gathering.forget();
         self.settle_all(&Reason::Poisoned(why.clone()));
         cx.notice(RaftNotice::Poisoned { why });
         // One that cannot apply should not lead, and restores nothing.
@@ -348,8 +363,8 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
 
     fn event(&mut self, event: Event, cx: &mut PortCx<'_, Raft>) {
         match event {
-            Event::Placed { request, placed } => {
-                self.promises.placed(request, placed, self.handed);
+            Event::Placed { first, count, placed } => {
+                self.promises.placed(first, count, placed, self.handed);
                 self.propose_again(cx);
             }
             Event::CaughtUp { upto } => {
@@ -459,6 +474,9 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     }
 
     fn wake_at(&self) -> Time {
+        if !self.gathering.is_empty() {
+            return Time::ZERO;
+        }
         let decides = self.leading.as_ref().is_some_and(|leading| leading.ready)
             && self.machine.is_some()
             && self.poisoned.is_none()
@@ -476,6 +494,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             reader(Err(Reason::Deadline));
         }
         self.decide(cx);
+        self.gathering.leave(cx);
     }
 
     fn stop(&mut self) {
