@@ -1,8 +1,8 @@
 //! Commands on their way into the log, many at a time and laid out as the log keeps them: whoever gathers them
 //! writes their bytes once, and the leader, the journals and the messages share these.
 
-use super::batch::{split_entry, write_entry};
-use super::{EntryKind, Index};
+use super::Index;
+use super::batch::{check_entries, split_entry, write_entry};
 use bytes::{Bytes, BytesMut};
 use quorate_core::WireError;
 
@@ -18,7 +18,7 @@ impl Commands {
     /// A single one.
     pub fn one(command: &[u8]) -> Commands {
         let mut bytes = BytesMut::new();
-        write_entry(&mut bytes, EntryKind::Command, command);
+        write_entry(&mut bytes, command);
         Commands { count: 1, bytes: bytes.freeze() }
     }
 
@@ -36,7 +36,7 @@ impl Commands {
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.bytes[..];
         std::iter::from_fn(move || {
-            let (_, data, behind) = split_entry(rest)?;
+            let (data, behind) = split_entry(rest)?;
             rest = behind;
             Some(data)
         })
@@ -52,19 +52,14 @@ impl Commands {
         &self.bytes
     }
 
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// Checks that the bytes are just as many whole commands: nothing behind this looks again.
     pub(super) fn checked(count: u32, bytes: Bytes) -> Result<Commands, WireError> {
-        let mut rest = &bytes[..];
-        for _ in 0..count {
-            rest = match split_entry(rest) {
-                Some((EntryKind::Command, _, behind)) => behind,
-                _ => return Err(WireError::Malformed("command")),
-            };
-        }
-        match rest {
-            [] if count > 0 => Ok(Commands { count, bytes }),
-            _ => Err(WireError::Malformed("commands")),
-        }
+        check_entries(count, &bytes)?;
+        Ok(Commands { count, bytes })
     }
 }
 
@@ -84,7 +79,7 @@ pub struct Gathered {
 impl Gathered {
     /// Puts one behind the others.
     pub fn push(&mut self, command: &[u8]) {
-        write_entry(&mut self.bytes, EntryKind::Command, command);
+        write_entry(&mut self.bytes, command);
         self.count += 1;
     }
 
@@ -134,12 +129,9 @@ mod tests {
     #[test]
     fn bytes_that_are_not_just_so_many_commands_are_refused() {
         let good = Commands::one(b"abc").as_bytes().clone();
-        for (count, bytes) in [(0, good.clone()), (2, good.clone()), (1, good.slice(..3)), (0, Bytes::new())]
+        for (count, bytes) in [(0, good.clone()), (2, good.clone()), (1, good.slice(..2)), (0, Bytes::new())]
         {
             assert!(Commands::checked(count, bytes).is_err());
         }
-        let mut noop = BytesMut::new();
-        write_entry(&mut noop, EntryKind::Noop, b"");
-        assert!(Commands::checked(1, noop.freeze()).is_err(), "only a leader writes entries of its own");
     }
 }

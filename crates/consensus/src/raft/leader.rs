@@ -43,10 +43,8 @@ impl Raft {
         }
         self.counters.elected += 1;
         self.leader = Some(self.id);
-        let mut open = OpenBatch::default();
-        open.push_noop();
         self.role = Role::Leader(Box::new(Leader {
-            open,
+            open: OpenBatch::default(),
             first,
             writing: VecDeque::new(),
             matched: 0,
@@ -60,7 +58,7 @@ impl Raft {
         }));
         // Whether its term can commit anything is not known yet, and this does not say so.
         cx.emit_now(Event::Elected { term: self.term, first });
-        self.seal(cx);
+        self.add(Batch::noop(first, self.term), cx);
     }
 
     fn leader_mut(&mut self) -> Option<&mut Leader> {
@@ -161,14 +159,19 @@ impl Raft {
         Ok(at)
     }
 
-    /// Closes the open batch: into the log, to the disk and to the followers at the same time (thesis §10.2.1).
+    /// Closes the open batch.
     fn seal(&mut self, cx: &mut Cx<'_, Raft>) {
         let (term, first) = (self.term, self.log.last().index + 1);
         let Some(leader) = self.leader_mut() else { return };
-        if leader.open.count() == 0 {
-            return;
+        if leader.open.count() > 0 {
+            let batch = leader.open.seal(first, term);
+            self.add(batch, cx);
         }
-        let batch = leader.open.seal(first, term);
+    }
+
+    /// New entries: into the log, to the disk and to the followers at the same time (thesis §10.2.1).
+    fn add(&mut self, batch: Batch, cx: &mut Cx<'_, Raft>) {
+        let Some(leader) = self.leader_mut() else { return };
         leader.uncommitted.push_back((batch.last(), batch.len()));
         leader.uncommitted_bytes += batch.len();
         let mark = cx.append(Record::Entries(batch.clone()));

@@ -252,8 +252,7 @@ impl Wire for Msg {
                 let (group, term, prev, commit, round) = (*group, *term, *prev, *commit, *round);
                 to.part(&Part::Append { group, term, prev, commit, round, batches: count });
                 for batch in batches {
-                    to.part(&batch.head());
-                    batch.encode_body(to);
+                    batch.encode(to);
                 }
             }
             Msg::Snapshot(chunk) => {
@@ -318,8 +317,7 @@ fn decode_batches(prev: LogId, count: u32, from: &mut Decoder) -> Result<Batches
     let mut found = Vec::new();
     let mut before = prev;
     for _ in 0..count {
-        let head: (Index, Term, u32) = from.part()?;
-        let batch = Batch::decode_body(head, from)?;
+        let batch = Batch::decode(from)?;
         if before.index.checked_add(1) != Some(batch.first()) || batch.term() < before.term {
             return Err(WireError::Malformed("batches"));
         }

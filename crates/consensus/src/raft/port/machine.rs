@@ -47,7 +47,7 @@ impl<S: StateMachine> Machine<S> {
                     continue;
                 }
                 let at = Applied { index: entry.index, term: batch.term() };
-                let outcome = match entry.kind {
+                let outcome = match batch.kind() {
                     EntryKind::Noop => None,
                     EntryKind::Command => Some(self.apply_one(entry.data, at)),
                 };
