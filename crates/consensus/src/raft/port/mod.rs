@@ -11,6 +11,7 @@ mod jobs;
 mod leaderless;
 mod machine;
 mod promises;
+mod propose;
 mod reads;
 mod sessions;
 
@@ -24,9 +25,9 @@ use bytes::Bytes;
 use gathering::Gathering;
 use leaderless::{Leaderless, Request};
 use machine::{Frozen, Machine, Outcome};
-use promises::{Again, Promises, Waiter, reason};
+use promises::{Promises, Waiter, reason};
 use quorate_core::{
-    Answer, Corrupt, Decider, Failure, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
+    Answer, Corrupt, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
 };
 use sessions::Envelope;
 use std::collections::VecDeque;
@@ -139,91 +140,6 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// The decider, to look at.
     pub fn decider(&self) -> &D {
         &self.decider
-    }
-
-    fn propose(
-        &mut self,
-        envelope: Envelope,
-        command: Option<&S::Command>,
-        waiter: Waiter<S::Reply>,
-        cx: &mut PortCx<'_, Raft>,
-    ) {
-        if self.promises.len() + self.leaderless.len() >= self.config.promises_max {
-            return waiter.fail(Failure::Rejected(Reason::Busy));
-        }
-        let data = match self.gathering.encode(&envelope, command) {
-            Ok(data) => data,
-            Err(why) => {
-                let why = Reason::Refused(format!("the command cannot be encoded: {why}"));
-                return waiter.fail(Failure::Rejected(why));
-            }
-        };
-        let max = self.config.entry_bytes_max;
-        if data.len() > max {
-            return waiter.fail(Failure::Rejected(Reason::TooLarge { bytes: data.len(), max }));
-        }
-        let until = cx.now + self.config.request_timeout;
-        // A session that was opened and never heard of harms nobody; it is the first to be closed.
-        let repeatable = !matches!(envelope, Envelope::Plain);
-        if cx.protocol.leader().is_some() {
-            self.gather(&data, waiter, until, repeatable, cx);
-        } else if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
-            waiter.fail(Failure::Rejected(Reason::Busy));
-        } else {
-            let data = Bytes::copy_from_slice(&data);
-            let request = Request::Propose { data, waiter, until, repeatable };
-            self.leaderless.wait(request, cx.now + self.config.leader_patience);
-        }
-        self.gathering.reuse(data);
-    }
-
-    /// To the leader if there is one.
-    fn put_forward(&mut self, request: Request<S>, cx: &mut PortCx<'_, Raft>) {
-        if cx.protocol.leader().is_none() {
-            return self.leaderless.wait(request, cx.now + self.config.leader_patience);
-        }
-        match request {
-            Request::Propose { data, waiter, until, repeatable } => {
-                self.gather(&data, waiter, until, repeatable, cx)
-            }
-            Request::Read(reader) => {
-                let request = self.next_read;
-                self.next_read += 1;
-                self.unconfirmed.push_back((request, reader));
-                cx.command(Cmd::Read { request });
-            }
-        }
-    }
-
-    /// Puts a command to those that leave together once the inputs that wait now are taken.
-    fn gather(
-        &mut self,
-        data: &[u8],
-        waiter: Waiter<S::Reply>,
-        until: Time,
-        repeatable: bool,
-        cx: &mut PortCx<'_, Raft>,
-    ) {
-        if self.gathering.is_full_for(data.len(), self.config.batch_bytes_max) {
-            self.gathering.leave(cx);
-        }
-        let request = self.gathering.push(data);
-        self.promises.asked(request, waiter, until, repeatable.then(|| Bytes::copy_from_slice(data)));
-    }
-
-    /// What was lost on its way and may be proposed again is.
-    fn propose_again(&mut self, cx: &mut PortCx<'_, Raft>) {
-        for Again { data, waiter, until } in self.promises.take_again() {
-            self.put_forward(Request::Propose { data, waiter, until, repeatable: true }, cx);
-        }
-    }
-
-    /// Somebody may lead by now: what waited for that goes on, before anything that came later.
-    fn end_leaderless(&mut self, cx: &mut PortCx<'_, Raft>) {
-        let Some(leader) = cx.protocol.leader().filter(|_| !self.leaderless.is_empty()) else { return };
-        for request in self.leaderless.end(leader) {
-            self.put_forward(request, cx);
-        }
     }
 
     /// A leader of this term is known. What an earlier one was asked it will not answer any more.
