@@ -29,7 +29,7 @@ use promises::{Promises, Waiter, reason};
 use quorate_core::{
     Answer, Corrupt, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
 };
-use sessions::Envelope;
+use sessions::{Bounds, Envelope, Sessions};
 use std::collections::VecDeque;
 
 /// Entries of one apply job: short enough for reads to come in between.
@@ -96,10 +96,9 @@ enum Done<S: StateMachine> {
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// A port around a state machine in its first state.
     pub fn new(state: S, decider: D, config: RaftConfig) -> Self {
-        let (sessions_max, session_window) = (config.sessions_max, config.session_window);
-        let sessions = sessions::Sessions::default();
+        let sessions = Sessions::default();
         RaftPort {
-            machine: Some(Machine { state, sessions, applied: LogId::ZERO, sessions_max, session_window }),
+            machine: Some(Machine { state, sessions, applied: LogId::ZERO }),
             decider,
             config,
             promises: Promises::new(),
@@ -255,7 +254,11 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Ask::Propose { envelope, command, promise } => {
                 self.propose(envelope, Some(&command), Waiter::Reply(promise), cx)
             }
-            Ask::Open { promise } => self.propose(Envelope::Open, None, Waiter::Opened(promise), cx),
+            Ask::Open { promise } => {
+                let RaftConfig { sessions_max, session_window: window, .. } = self.config;
+                let envelope = Envelope::Open(Bounds { sessions_max, window });
+                self.propose(envelope, None, Waiter::Opened(promise), cx)
+            }
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
             Ask::Hints(hints) => {
                 let told = guarded(|| hints.into_iter().for_each(|hint| self.decider.hint(hint, cx.now)));
