@@ -1,9 +1,9 @@
 //! The campaign over Raft: registers on three or five nodes.
 
-use super::checkers::{Paths, watch_raft};
+use super::checkers::{Paths, raft_leader, watch_raft};
 use super::kv::{KvWorkload, Registers};
 use super::{Protocol, plans};
-use quorate::raft::{Mutation, Raft, RaftConfig, RaftHandle};
+use quorate::raft::{Mutation, RaftConfig, RaftHandle};
 use quorate::sim::{Fault, FaultKind, Outcome, Settings, Swarm, Trial, World};
 use quorate::{Node, NodeId, Rng, ScopeId};
 use std::time::Duration;
@@ -74,11 +74,8 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
         (node.build().expect("a valid node"), registers)
     });
     watch_raft(&mut world, REGISTERS);
-    let nodes = ids.clone();
-    world.leader_by(move |world: &World<RaftHandle<Registers>>| {
-        let raft = |id: &NodeId| world.host(*id)?.protocol::<Raft>(REGISTERS).filter(|raft| raft.is_leader());
-        nodes.iter().filter_map(|id| raft(id).map(|raft| (raft.term(), *id))).max().map(|(_, id)| id)
-    });
+    let nodes = ids.len();
+    world.leader_by(move |world| raft_leader(world, nodes, REGISTERS));
     let mut swarm = Swarm::new(unit);
     // A minority may lose its disks. It comes back under other journals, without a vote.
     swarm.amnesia_max = if rng.chance(0.3) { (n as usize - 1) / 2 } else { 0 };

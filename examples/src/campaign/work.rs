@@ -1,10 +1,10 @@
 //! The campaign over the whole work: coordinators with the scheduler on Raft beside a scope of registers, workers
 //! with agents that are slow, die, and come back with old results. Nothing may be lost or committed twice.
 
-use super::checkers::{Paths, WorkAudit, watch_raft};
+use super::checkers::{Paths, WorkAudit, raft_leader, watch_raft};
 use super::kv::{KvWorkload, Registers};
 use super::{Protocol, agents, plans};
-use quorate::raft::{Mutation as RaftMutation, Raft, RaftConfig, RaftHandle};
+use quorate::raft::{Mutation as RaftMutation, RaftConfig, RaftHandle};
 use quorate::sim::{Fault, FaultKind, Outcome, Settings, Swarm, Trial, Workload, World};
 use quorate::work::{
     EngineConfig, GraphSpec, Mutation as WorkMutation, TaskSpec, WorkConfig, WorkHandle, WorkerConfig,
@@ -121,11 +121,8 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
     watch_raft(&mut world, WORK);
     watch_raft(&mut world, REGISTERS);
     world.invariant(Box::new(WorkAudit::new(WORK)));
-    let nodes = coordinators.clone();
-    world.leader_by(move |world: &World<App>| {
-        let raft = |id: &NodeId| world.host(*id)?.protocol::<Raft>(WORK).filter(|raft| raft.is_leader());
-        nodes.iter().filter_map(|id| raft(id).map(|raft| (raft.term(), *id))).max().map(|(_, id)| id)
-    });
+    let nodes = coordinators.len();
+    world.leader_by(move |world| raft_leader(world, nodes, WORK));
     let graph = graph(&mut rng);
     let mut workload = Both {
         registers: KvWorkload::new(seed, REGISTERS, coordinators.clone(), App::registers),

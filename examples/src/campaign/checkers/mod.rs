@@ -37,6 +37,15 @@ struct Look {
     counters: RaftCounters,
 }
 
+/// The leader of the newest term, if any of the first `nodes` nodes leads.
+pub fn raft_leader<A>(world: &World<A>, nodes: usize, scope: ScopeId) -> Option<NodeId> {
+    let led = |place| {
+        let raft = world.host_at(place)?.protocol::<Raft>(scope).filter(|raft| raft.is_leader())?;
+        Some((raft.term(), raft.id()))
+    };
+    (0..nodes).filter_map(led).max().map(|(_, id)| id)
+}
+
 impl Look {
     fn at(raft: &Raft) -> Look {
         Look {
