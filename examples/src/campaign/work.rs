@@ -3,9 +3,9 @@
 
 use super::checkers::{Paths, WorkAudit, raft_leader, watch_raft};
 use super::kv::{KvWorkload, Registers};
-use super::{Protocol, agents, plans};
+use super::{Protocol, agents, link_paths, plans};
 use quorate::raft::{Mutation as RaftMutation, RaftConfig, RaftHandle};
-use quorate::sim::{Fault, FaultKind, Outcome, Settings, Swarm, Trial, Workload, World};
+use quorate::sim::{Fault, FaultKind, Outcome, Swarm, Trial, Workload, World};
 use quorate::work::{
     EngineConfig, GraphSpec, Mutation as WorkMutation, TaskSpec, WorkConfig, WorkHandle, WorkerConfig,
     WorkerHandle,
@@ -29,25 +29,19 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "work",
     run,
     faults: || FaultKind::ALL.iter().copied().filter(|kind| !ABSENT.contains(kind)).collect(),
-    paths: || Paths::names().chain(agents::PATHS).collect(),
+    paths: || {
+        let shared = Paths::names().chain(link_paths()).chain(KvWorkload::<App>::paths());
+        shared.chain(agents::PATHS).collect()
+    },
     mutations: || {
         let work = WorkMutation::ALL.iter().map(|(name, _)| *name);
         work.chain(RaftMutation::ALL.iter().map(|(name, _)| *name)).collect()
     },
 };
 
-/// What cannot happen here: see the campaign over Raft. Disks are not lost: workers have nothing on theirs.
-const ABSENT: [FaultKind; 9] = [
-    FaultKind::Oversized,
-    FaultKind::Twinned,
-    FaultKind::Filtered,
-    FaultKind::JobPanicked,
-    FaultKind::InboxFull,
-    FaultKind::LaneFull,
-    FaultKind::OldDisk,
-    FaultKind::Wiped,
-    FaultKind::Refused,
-];
+/// What does not happen here: see the campaign over Raft. Nor are disks lost: workers have nothing on theirs, and what
+/// the loss of a coordinator's means is seen there.
+const ABSENT: [FaultKind; 4] = [FaultKind::Twinned, FaultKind::OldDisk, FaultKind::Wiped, FaultKind::Refused];
 
 /// What the application holds of a node.
 pub(super) enum App {
@@ -102,14 +96,17 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
     let unit = raft.election_timeout;
     let everybody: Vec<NodeId> = coordinators.iter().chain(&workers).copied().collect();
     let founders = coordinators.clone();
-    let mut world = World::with(Settings::default(), seed, everybody, move |id| {
+    let fuses = plans::fuses(seed, coordinators.len());
+    let lit = fuses.clone().unwrap_or_default();
+    let mut world = World::with(plans::settings(seed), seed, everybody, move |id| {
         let mut node = Node::builder(id);
         let app = if founders.contains(&id) {
             node = node.found(founders.clone());
             let config = WorkConfig { engine: engine.clone(), raft: raft.clone(), ..WorkConfig::default() };
             let work = node.coordinator("work", config);
+            let fuse = lit.get(id.0 as usize - 1).cloned().unwrap_or_default();
             let registers =
-                node.raft_with("registers", Registers::default(), quorate::NoDecider, raft.clone());
+                node.raft_with("registers", Registers::with_fuse(fuse), quorate::NoDecider, raft.clone());
             App::Coordinator { work, registers }
         } else {
             App::Worker(node.worker("work", WorkerConfig::new(founders.clone())))
@@ -125,11 +122,13 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
     world.leader_by(move |world| raft_leader(world, nodes, WORK));
     let graph = graph(&mut rng);
     let mut workload = Both {
-        registers: KvWorkload::new(seed, REGISTERS, coordinators.clone(), App::registers),
+        registers: KvWorkload::new(seed, REGISTERS, coordinators.clone(), App::registers)
+            .with_fuses(fuses.unwrap_or_default()),
         agents: agents::Agents::new(seed, WORK, coordinators, workers, graph),
     };
     let mut swarm = Swarm::new(unit);
     swarm.without = vec![Fault::OldDisk, Fault::Twin, Fault::Wipe, Fault::Rot];
+    plans::sieve(&mut world, WORK, unit, SAFETY);
     let plan = plans::draw(&swarm, seed);
     Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
 }

@@ -92,10 +92,14 @@ impl<A> World<A> {
         Stats { time: self.now(), ..self.stage.stats }
     }
 
-    /// What really happened so far.
+    /// What really happened so far; of links what [`crate::link_paths`] names.
     pub fn coverage(&self) -> Coverage {
         let mut all = self.stage.seen.clone();
         all.merge(&self.named.borrow());
+        let mut links = self.stage.links;
+        let lives = self.nodes.iter().filter_map(|node| node.life.as_ref());
+        lives.for_each(|life| links.add(&life.link.counters()));
+        links.named().for_each(|(name, count)| all.add(name, count));
         all
     }
 

@@ -6,6 +6,7 @@
 mod control;
 mod cuts;
 mod life;
+mod links;
 mod look;
 mod node;
 mod run;
@@ -14,6 +15,7 @@ mod take;
 mod twin;
 
 pub(crate) use cuts::Direction;
+pub use links::link_paths;
 pub use look::Told;
 pub use node::NodeState;
 

@@ -155,6 +155,7 @@ impl Node {
             stage.seen.hit(FaultKind::JobForgotten);
         }
         stage.hash.word(lost as u64);
+        stage.links.add(&life.link.counters());
         life.door.close();
     }
 

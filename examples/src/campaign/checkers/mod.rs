@@ -10,7 +10,7 @@ mod monotone;
 mod paths;
 
 pub use audit::WorkAudit;
-pub use paths::Paths;
+pub use paths::{Paths, SNAPSHOT_REFUSED};
 
 use committed::CommittedOnce;
 use elections::ElectionSafety;

@@ -6,10 +6,13 @@ use quorate::sim::World;
 #[derive(Debug)]
 pub struct Paths;
 
+/// Rare: a snapshot is damaged, cannot be restored, or comes while the state machine is gone.
+pub const SNAPSHOT_REFUSED: &str = "a snapshot is refused";
+
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 13] = [
+const PATHS: [Path; 15] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),
@@ -20,6 +23,8 @@ const PATHS: [Path; 13] = [
     ("entries of a deposed leader are overwritten", |c| c.truncations),
     ("a snapshot is sent", |c| c.snapshots_sent),
     ("a snapshot is installed", |c| c.snapshots_installed),
+    (SNAPSHOT_REFUSED, |c| c.snapshots_refused),
+    ("a voter under another journal is not counted", |c| c.strangers),
     ("a log is compacted", |c| c.compactions),
     ("a proposal is forwarded", |c| c.forwarded),
     ("a read is confirmed by a round", |c| c.reads),
