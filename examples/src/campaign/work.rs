@@ -3,7 +3,7 @@
 
 use super::checkers::{Paths, WorkAudit, raft_leader, watch_raft};
 use super::kv::{KvWorkload, Registers};
-use super::{Protocol, agents, link_paths, plans};
+use super::{Protocol, RARE, agents, link_paths, plans};
 use quorate::raft::{Mutation as RaftMutation, RaftConfig, RaftHandle};
 use quorate::sim::{Fault, FaultKind, Outcome, Swarm, Trial, Workload, World};
 use quorate::work::{
@@ -30,7 +30,10 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     run,
     faults: || FaultKind::ALL.iter().copied().filter(|kind| !ABSENT.contains(kind)).collect(),
     paths: || {
-        let shared = Paths::names().chain(link_paths()).chain(KvWorkload::<App>::paths());
+        // A replica that is behind by a snapshot and has lost its state machine is too rare here; the campaign over Raft
+        // has some.
+        let raft = Paths::names().filter(|path| !RARE.contains(path));
+        let shared = raft.chain(link_paths()).chain(KvWorkload::<App>::paths());
         shared.chain(agents::PATHS).collect()
     },
     mutations: || {
