@@ -16,6 +16,7 @@ cargo run --release --example campaign -- [OPTIONS]
   --jobs N            on how many threads (default: as many as there are cores); the results are the same
   --mutation NAME     plant this bug: the campaign should fail
   --oracle            plant each bug in turn, in its own campaign, and print how many seeds were needed to catch it
+  --trace FILE        write a line there for everything that happens in a single seed
   --list-mutations    the names of the bugs, one a line
   --json FILE         write the figures there
 
@@ -28,6 +29,7 @@ struct Options {
     mutation: Option<String>,
     oracle: bool,
     json: Option<PathBuf>,
+    trace: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +70,12 @@ fn campaign(options: &Options) -> ExitCode {
         eprintln!("{}: {why}", path.display());
         return ExitCode::from(2);
     }
+    if let Some(path) = &options.trace
+        && let Err(why) = write_trace(path, options)
+    {
+        eprintln!("{}: {why}", path.display());
+        return ExitCode::from(2);
+    }
     if figures.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -91,11 +99,20 @@ fn write_json(path: &Path, figures: &Figures) -> std::io::Result<()> {
     std::fs::write(path, serde_json::to_string_pretty(figures)?)
 }
 
+/// Runs the seed once more, telling what happens.
+fn write_trace(path: &Path, options: &Options) -> std::io::Result<()> {
+    let file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let seed = options.seeds.start;
+    options.protocol.trace(seed, options.mutation.as_deref(), Box::new(file));
+    println!("  everything that happened is in {}", path.display());
+    Ok(())
+}
+
 fn parse() -> Result<Option<Options>, String> {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_env();
     let (mut name, mut seeds) = ("raft".to_owned(), 0..1000);
-    let (mut mutation, mut json, mut is_oracle) = (None, None, false);
+    let (mut mutation, mut json, mut trace, mut is_oracle) = (None, None, None, false);
     let mut jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let text = |parser: &mut lexopt::Parser| -> Result<String, String> {
         parser.value().and_then(|value| value.string()).map_err(|e| e.to_string())
@@ -110,6 +127,7 @@ fn parse() -> Result<Option<Options>, String> {
             Long("mutation") => mutation = Some(text(&mut parser)?),
             Long("oracle") => is_oracle = true,
             Long("json") => json = Some(PathBuf::from(text(&mut parser)?)),
+            Long("trace") => trace = Some(PathBuf::from(text(&mut parser)?)),
             Long("list-mutations") => {
                 mutations().iter().for_each(|name| println!("{name}"));
                 return Ok(None);
@@ -127,7 +145,10 @@ fn parse() -> Result<Option<Options>, String> {
     {
         return Err(format!("the campaign {name} knows no mutation {planted}"));
     }
-    Ok(Some(Options { protocol, seeds, jobs, mutation, oracle: is_oracle, json }))
+    if trace.is_some() && seeds.end - seeds.start != 1 {
+        return Err("--trace takes a single seed: --seeds A..B with B = A + 1".to_owned());
+    }
+    Ok(Some(Options { protocol, seeds, jobs, mutation, oracle: is_oracle, json, trace }))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

@@ -3,7 +3,7 @@
 
 use super::checkers::{Paths, WorkAudit, raft_leader, watch_raft};
 use super::kv::{KvWorkload, Registers};
-use super::{Protocol, RARE, agents, link_paths, plans};
+use super::{Protocol, RARE, Run, agents, link_paths, plans};
 use quorate::raft::{Mutation as RaftMutation, RaftConfig, RaftHandle};
 use quorate::sim::{Fault, FaultKind, Outcome, Swarm, Trial, Workload, World};
 use quorate::work::{
@@ -76,7 +76,8 @@ impl App {
 }
 
 /// One run.
-fn run(seed: u64, mutation: Option<&str>) -> Outcome {
+fn run(mut run: Run<'_>) -> Outcome {
+    let Run { seed, mutation, .. } = run;
     let mut rng = Rng::from_seed(seed ^ 0x3014_0000_77aa);
     let coordinators: Vec<NodeId> = (1..=*rng.pick(&[3u64, 3, 5]).unwrap_or(&3)).map(NodeId).collect();
     let workers: Vec<NodeId> = (101..=101 + rng.within(1..3)).map(NodeId).collect();
@@ -118,6 +119,7 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
         #[allow(clippy::expect_used)]
         (node.build().expect("a valid node"), app)
     });
+    run.tell(&mut world, &[WORK, REGISTERS]);
     watch_raft(&mut world, WORK);
     watch_raft(&mut world, REGISTERS);
     world.invariant(Box::new(WorkAudit::new(WORK)));

@@ -2,7 +2,7 @@
 
 use super::checkers::{Paths, raft_leader, watch_raft};
 use super::kv::{KvWorkload, Registers};
-use super::{Protocol, link_paths, plans};
+use super::{Protocol, Run, link_paths, plans};
 use quorate::raft::{Mutation, RaftConfig, RaftHandle};
 use quorate::sim::{Fault, FaultKind, Outcome, Swarm, Trial, World};
 use quorate::{Node, NodeId, Rng, ScopeId};
@@ -34,7 +34,8 @@ pub(super) const PROTOCOL: Protocol = Protocol {
 const ABSENT: [FaultKind; 2] = [FaultKind::Twinned, FaultKind::OldDisk];
 
 /// One run.
-fn run(seed: u64, mutation: Option<&str>) -> Outcome {
+fn run(mut run: Run<'_>) -> Outcome {
+    let Run { seed, mutation, .. } = run;
     let mutation =
         Mutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, mutation)| *mutation);
     let mut rng = Rng::from_seed(seed ^ 0x0a7e_0000_f00d);
@@ -66,6 +67,7 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
         #[allow(clippy::expect_used)]
         (node.build().expect("a valid node"), registers)
     });
+    run.tell(&mut world, &[REGISTERS]);
     watch_raft(&mut world, REGISTERS);
     let nodes = ids.len();
     world.leader_by(move |world| raft_leader(world, nodes, REGISTERS));
