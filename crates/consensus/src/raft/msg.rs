@@ -41,6 +41,27 @@ pub enum Msg {
         /// Whether an answer is wanted.
         ask: bool,
     },
+    /// Up to where must a linearizable read of the sender's have applied?
+    ReadIndex {
+        /// The founding.
+        group: u64,
+        /// The sender's number for it.
+        request: u64,
+    },
+    /// The answer, once a quorum has confirmed after the question came that this is the leader.
+    ReadIndexReply {
+        /// The number of the question.
+        request: u64,
+        /// The index, or why there is none.
+        index: Result<Index, NotPlaced>,
+    },
+    /// Stand for election now: the leader hands over (thesis §3.10).
+    TakeOver {
+        /// The founding.
+        group: u64,
+        /// The leader's term.
+        term: Term,
+    },
 }
 
 /// A node stands for election.
@@ -52,6 +73,8 @@ pub struct Candidacy {
     pub term: Term,
     /// Its last entry.
     pub last: LogId,
+    /// The leader of the term before asked for it, so voters that hear that leader need not be loyal.
+    pub handed_over: bool,
 }
 
 /// A voter's answer.
@@ -230,6 +253,9 @@ enum Part {
     ForwardReply(ForwardReply),
     Join,
     Pins { group: u64, digest: Option<u64>, ask: bool },
+    TakeOver { group: u64, term: Term },
+    ReadIndex { group: u64, request: u64 },
+    ReadIndexReply { request: u64, index: Result<Index, NotPlaced> },
 }
 
 impl Wire for Msg {
@@ -246,6 +272,13 @@ impl Wire for Msg {
             Msg::Pins { group, digest, ask } => {
                 to.part(&Part::Pins { group: *group, digest: *digest, ask: *ask })
             }
+            Msg::ReadIndex { group, request } => {
+                to.part(&Part::ReadIndex { group: *group, request: *request })
+            }
+            Msg::ReadIndexReply { request, index } => {
+                to.part(&Part::ReadIndexReply { request: *request, index: *index })
+            }
+            Msg::TakeOver { group, term } => to.part(&Part::TakeOver { group: *group, term: *term }),
             Msg::Append(Append { group, term, prev, commit, round, batches }) => {
                 let batches = batches.as_slice();
                 let count = batches.len() as u32;
@@ -278,6 +311,9 @@ impl Wire for Msg {
             Part::ForwardReply(m) => Msg::ForwardReply(m),
             Part::Join => Msg::Join,
             Part::Pins { group, digest, ask } => Msg::Pins { group, digest, ask },
+            Part::ReadIndex { group, request } => Msg::ReadIndex { group, request },
+            Part::ReadIndexReply { request, index } => Msg::ReadIndexReply { request, index },
+            Part::TakeOver { group, term } => Msg::TakeOver { group, term },
             Part::Append { group, term, prev, commit, round, batches } => {
                 let batches = decode_batches(prev, batches, from)?;
                 Msg::Append(Append { group, term, prev, commit, round, batches })

@@ -76,6 +76,12 @@ pub struct RaftCounters {
     pub elected: u64,
     /// Pre-votes and votes it refused because it hears a leader.
     pub sticky: u64,
+    /// Times it began to hand leadership over.
+    pub transfers: u64,
+    /// Times that came to nothing.
+    pub transfers_failed: u64,
+    /// Times it stood for election because the leader handed over.
+    pub took_over: u64,
     /// Times it stopped leading because it heard no quorum.
     pub lost_quorum: u64,
     /// Times it stopped leading because its disk stalled.

@@ -24,11 +24,11 @@ fn others(id: NodeId) -> Vec<NodeId> {
 }
 
 fn pre_vote(group: u64, term: Term, last: LogId) -> Msg {
-    Msg::PreVote(Candidacy { group, term, last })
+    Msg::PreVote(Candidacy { group, term, last, handed_over: false })
 }
 
 fn vote(group: u64, term: Term, last: LogId) -> Msg {
-    Msg::Vote(Candidacy { group, term, last })
+    Msg::Vote(Candidacy { group, term, last, handed_over: false })
 }
 
 /// What `from` answered since the last time.

@@ -23,3 +23,5 @@ mod smoke;
 mod snapshots;
 mod strangers;
 mod tally;
+mod through_leader;
+mod transfer;

@@ -29,7 +29,11 @@ fn a_peer_cannot_push_a_term_to_its_end() {
             for msg in newer_terms(term) {
                 cluster.deliver(peer, id, msg);
             }
-            cluster.deliver(peer, id, Msg::Vote(Candidacy { group, term, last: LogId::new(term, term) }));
+            cluster.deliver(
+                peer,
+                id,
+                Msg::Vote(Candidacy { group, term, last: LogId::new(term, term), handed_over: false }),
+            );
         }
         assert_eq!(cluster.raft(id).term(), 1, "{id}");
     }
@@ -94,7 +98,7 @@ fn a_voter_under_another_journal_is_not_elected_with_the_votes_of_those_who_know
     let (mut cluster, wiped, others) = with_a_wiped_founder();
     cluster.pass(200);
     let term = cluster.raft(others[0]).term() + 1;
-    let candidacy = Candidacy { group: 0, term, last: LogId::new(99, 99) };
+    let candidacy = Candidacy { group: 0, term, last: LogId::new(99, 99), handed_over: false };
     cluster.crash(cluster.leader().unwrap());
     cluster.pass_where(400, |_, _| false);
     let alive = *others.iter().find(|id| cluster.is_up(**id)).unwrap();
