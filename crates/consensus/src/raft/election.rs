@@ -41,6 +41,7 @@ impl Raft {
         }
         self.role = Role::PreCandidate;
         self.counters.pre_campaigns += 1;
+        (self.pull, self.asked_behind) = (None, None);
         self.forget_votes();
         let last = self.log.last();
         let (group, term) = (self.group, self.term.saturating_add(1));
@@ -63,15 +64,18 @@ impl Raft {
         // asking for a term that is over.
         let term = if granted { candidacy.term } else { self.term };
         // Promises nothing: a grant neither moves a timer nor binds the vote.
-        cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted }));
+        cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last: self.log.last() }));
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
         if !reply.granted && reply.term > self.term {
             return self.learn_term(from, reply.term, cx);
         }
+        if !reply.granted {
+            return self.on_refused(from, reply.last, cx);
+        }
         // An answer to an earlier round, or one that comes after the campaign began, starts nothing.
-        if self.role != Role::PreCandidate || !reply.granted || reply.term != self.term.saturating_add(1) {
+        if self.role != Role::PreCandidate || reply.term != self.term.saturating_add(1) {
             return;
         }
         if let Some(peer) = self.peer_mut(from) {
@@ -137,7 +141,7 @@ impl Raft {
             self.wait_for_election(cx);
         }
         // Once the vote is on disk.
-        cx.send(from, Msg::VoteReply(VoteReply { term: self.term, granted }));
+        cx.send(from, Msg::VoteReply(VoteReply { term: self.term, granted, last: self.log.last() }));
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {

@@ -52,7 +52,7 @@ impl Raft {
             round: 1,
             reads: Reads::default(),
             heartbeat_at: cx.now + self.config.heartbeat,
-            quorum_check_at: cx.now + self.config.election_timeout,
+            quorum_check_at: cx.now + self.config.heartbeat,
             notice_at: Time::NEVER,
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
@@ -462,15 +462,15 @@ impl Raft {
 
     /// A leader that hears no quorum, or whose disk stalls, stops leading (thesis §6.2).
     fn check_quorum(&mut self, cx: &mut Cx<'_, Raft>) {
-        let timeout = self.config.election_timeout;
+        let (timeout, heartbeat) = (self.config.election_timeout, self.config.heartbeat);
         let now = cx.now;
         let Some(leader) = self.leader_mut() else { return };
-        leader.quorum_check_at = now + timeout;
+        leader.quorum_check_at = now + heartbeat;
         self.forget_silent_learners(now);
         let Some(leader) = self.leader_mut() else { return };
         let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);
         // A whole timeout and one heartbeat of grace: the answer to the last heartbeat may still be on its way.
-        let patience = timeout + self.config.heartbeat;
+        let patience = timeout + heartbeat;
         let heard = self.is_quorum(cx, |peer| now.since(peer.heard_at) <= patience);
         if stalled {
             self.counters.stalled_disk += 1;
@@ -479,6 +479,6 @@ impl Raft {
         } else {
             return;
         }
-        self.follow(self.term, None, cx);
+        self.resign(cx);
     }
 }

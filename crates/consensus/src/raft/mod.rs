@@ -37,6 +37,7 @@ mod msg;
 mod mutation;
 mod peer;
 mod port;
+mod pull;
 mod quorum;
 mod read;
 mod record;
@@ -52,7 +53,7 @@ pub use config::{Founding, RaftConfig, RaftConfigError};
 pub use ids::{Index, LogId, Term};
 pub use log::Log;
 pub use msg::{
-    Append, AppendReply, Batches, Candidacy, Forward, ForwardReply, Msg, NotPlaced, Outcome, Pin,
+    Append, AppendReply, Batches, Candidacy, Forward, ForwardReply, Msg, NotPlaced, Outcome, Pin, Pulled,
     SnapshotChunk, SnapshotReply, VoteReply,
 };
 #[cfg(feature = "mutations")]

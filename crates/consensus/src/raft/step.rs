@@ -62,6 +62,9 @@ impl Raft {
             Msg::Forward(forward) => self.on_forward(from, forward, cx),
             Msg::ForwardReply(reply) => self.on_forward_reply(from, reply, cx),
             Msg::Join => self.on_join(from, cx),
+            Msg::Resigned { term, .. } => self.on_resigned(from, term, cx),
+            Msg::Pull { after, .. } => self.on_pull(from, after, cx),
+            Msg::Pulled(pulled) => self.on_pulled(from, pulled, cx),
             Msg::ReadIndex { request, .. } => self.on_read_index(from, request, cx),
             Msg::ReadIndexReply { request, index } => self.on_read_index_reply(from, request, index, cx),
             Msg::TakeOver { term, .. } => self.on_take_over(from, term, cx),
@@ -75,6 +78,8 @@ impl Raft {
         let group = match msg {
             Msg::PreVote(m) | Msg::Vote(m) => m.group,
             Msg::Append(m) => m.group,
+            Msg::Pulled(m) => m.group,
+            Msg::Pull { group, .. } | Msg::Resigned { group, .. } => *group,
             Msg::Snapshot(m) => m.group,
             Msg::Forward(m) => m.group,
             Msg::Pins { group, .. } | Msg::TakeOver { group, .. } | Msg::ReadIndex { group, .. } => *group,
@@ -142,7 +147,7 @@ impl Raft {
 
     fn on_step_down(&mut self, cx: &mut Cx<'_, Raft>) {
         if self.is_leader() {
-            self.follow(self.term, None, cx);
+            self.resign(cx);
         }
     }
 

@@ -1,9 +1,10 @@
 //! Handing leadership over (thesis §3.10): the leader takes no more proposals, brings one voter up to its own last
 //! entry, and has it stand for election at once. Should that come to nothing within an election timeout, the
-//! leader goes on as before.
+//! leader goes on as before. And resigning: a leader that stops by itself says so.
 
 use super::{Event, Msg, Raft, Role};
 use quorate_core::{Cx, NodeId, Time};
+use std::time::Duration;
 
 /// Who is to lead next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +46,27 @@ impl Raft {
             // It promises nothing: an election is won by votes.
             cx.send_now(from, Msg::TakeOver { group: self.group, term: self.term });
         }
+    }
+
+    /// Leads no more, by its own decision, and says so: whoever hears it need not wait for silence.
+    pub(super) fn resign(&mut self, cx: &mut Cx<'_, Raft>) {
+        let (group, term) = (self.group, self.term);
+        self.follow(term, None, cx);
+        // News, no promise.
+        cx.send_now(self.everybody.clone(), Msg::Resigned { group, term });
+    }
+
+    pub(super) fn on_resigned(&mut self, from: NodeId, term: u64, cx: &mut Cx<'_, Raft>) {
+        if term != self.term || self.leader != Some(from) || self.is_leader() {
+            return;
+        }
+        self.leader = None;
+        self.heard_leader_at = None;
+        // News, no promise.
+        cx.emit_now(Event::Following { term, leader: None });
+        // Not all at the same time.
+        let spread = cx.rng.within(0..self.config.election_timeout.as_nanos() as u64 / 2);
+        self.election_at = cx.now + Duration::from_nanos(spread);
     }
 
     pub(super) fn expire_transfer(&mut self, cx: &mut Cx<'_, Raft>) {

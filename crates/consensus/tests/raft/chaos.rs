@@ -20,6 +20,7 @@ pub struct Seen {
     pub reads_through: u64,
     pub transfers: u64,
     pub taken_over: u64,
+    pub pulled: u64,
     pub conflicts: u64,
 }
 
@@ -128,6 +129,7 @@ pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Res
         seen.conflicts += counters.conflicts;
         seen.transfers += counters.transfers;
         seen.taken_over += counters.took_over;
+        seen.pulled += counters.pulled;
     }
     seen.committed += run.committed.len() as u64;
     Ok(())
@@ -447,11 +449,11 @@ fn the_properties_of_figure_3_hold_in_thousands_of_small_random_runs() {
     }
     let Seen { elected, committed, crashes, truncations, installed, compactions, reads, conflicts, .. } =
         seen;
-    let Seen { reads_through, transfers, taken_over, .. } = seen;
+    let Seen { reads_through, transfers, taken_over, pulled, .. } = seen;
     // What never happened was not tested.
     let rare = [elected, committed, crashes, compactions, reads, conflicts];
     assert!(rare.iter().all(|count| *count > 1_000) && truncations > 50 && installed > 50, "{seen:?}");
-    assert!([reads_through, transfers, taken_over].iter().all(|count| *count > 300), "{seen:?}");
+    assert!([reads_through, transfers, taken_over, pulled].iter().all(|count| *count > 300), "{seen:?}");
 }
 
 #[cfg(feature = "mutations")]

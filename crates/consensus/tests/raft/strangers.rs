@@ -11,8 +11,8 @@ const NOBODY: NodeId = NodeId(77);
 
 fn newer_terms(term: u64) -> Vec<Msg> {
     vec![
-        Msg::PreVoteReply(VoteReply { term, granted: false }),
-        Msg::VoteReply(VoteReply { term, granted: false }),
+        Msg::PreVoteReply(VoteReply { term, granted: false, last: LogId::ZERO }),
+        Msg::VoteReply(VoteReply { term, granted: false, last: LogId::ZERO }),
         Msg::AppendReply(AppendReply { term, round: 1, outcome: Outcome::Stale }),
         Msg::SnapshotReply(SnapshotReply { term, round: 1, last: LogId::ZERO, next: 0 }),
     ]
@@ -194,7 +194,7 @@ fn a_vote_counts_once_the_pin_of_its_voter_is_on_disk() {
         cluster.pass(10);
     }
     cluster.wire.clear();
-    cluster.deliver(b, a, Msg::PreVoteReply(VoteReply { term: 1, granted: true }));
+    cluster.deliver(b, a, Msg::PreVoteReply(VoteReply { term: 1, granted: true, last: LogId::ZERO }));
     assert_eq!(cluster.raft(a).term(), 0);
     cluster.sync_node(a);
     assert_eq!(cluster.raft(a).term(), 1);
