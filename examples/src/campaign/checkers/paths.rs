@@ -12,7 +12,7 @@ pub const SNAPSHOT_REFUSED: &str = "a snapshot is refused";
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 15] = [
+const PATHS: [Path; 19] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),
@@ -28,6 +28,10 @@ const PATHS: [Path; 15] = [
     ("a log is compacted", |c| c.compactions),
     ("a proposal is forwarded", |c| c.forwarded),
     ("a read is confirmed by a round", |c| c.reads),
+    ("a leader hands over", |c| c.transfers),
+    ("a voter takes over", |c| c.took_over),
+    ("a handover comes to nothing", |c| c.transfers_failed),
+    ("a short log is pulled longer", |c| c.pulled),
 ];
 
 impl Paths {

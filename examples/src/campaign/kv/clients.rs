@@ -15,7 +15,7 @@ enum Waiting {
     Nothing,
     Session(Ticket<SessionId>),
     Change { sequence: u64, op: Operation, ticket: Option<Ticket<bool>>, asked: OpId, tries: u32 },
-    Read { key: u8, ticket: Option<Ticket<Option<u64>>>, asked: OpId, tries: u32 },
+    Read { key: u8, policy: Read, ticket: Option<Ticket<Option<u64>>>, asked: OpId, tries: u32 },
 }
 
 /// One client.
@@ -32,9 +32,10 @@ pub struct Client {
 }
 
 /// Paths that clients report.
-pub(super) const PATHS: [&str; 2] = [REPEATED, READ];
+pub(super) const PATHS: [&str; 3] = [REPEATED, READ, READ_THROUGH];
 const REPEATED: &str = "an operation is repeated under its number";
 const READ: &str = "a linearizable read is answered";
+const READ_THROUGH: &str = "a read through the leader is answered";
 
 /// Tries of one question before it is left unanswered.
 const TRIES_MAX: u32 = 40;
@@ -136,14 +137,14 @@ impl Client {
                     Waiting::Change { sequence, op, ticket: None, asked, tries: tries + 1 }
                 }
             },
-            Waiting::Read { key, ticket: None, asked, tries } => {
-                let ticket = Some(via.read(Read::Linearizable, move |state: &Registers| state.get(key)));
-                Waiting::Read { key, ticket, asked, tries }
+            Waiting::Read { key, policy, ticket: None, asked, tries } => {
+                let ticket = Some(via.read(policy, move |state: &Registers| state.get(key)));
+                Waiting::Read { key, policy, ticket, asked, tries }
             }
-            Waiting::Read { key, ticket: Some(ticket), asked, tries } => match ticket.try_take() {
-                Err(ticket) => Waiting::Read { key, ticket: Some(ticket), asked, tries },
+            Waiting::Read { key, policy, ticket: Some(ticket), asked, tries } => match ticket.try_take() {
+                Err(ticket) => Waiting::Read { key, policy, ticket: Some(ticket), asked, tries },
                 Ok(Ok(value)) => {
-                    world.sometimes(READ);
+                    world.sometimes(if policy == Read::Follower { READ_THROUGH } else { READ });
                     history.returned(asked, RegisterAnswer::Value(value), world.now());
                     self.seen = Some((key, value));
                     self.answered += 1;
@@ -152,7 +153,7 @@ impl Client {
                 Ok(Err(_)) if tries >= TRIES_MAX => Waiting::Nothing,
                 Ok(Err(why)) => {
                     self.elsewhere(&why, nodes, rng);
-                    Waiting::Read { key, ticket: None, asked, tries: tries + 1 }
+                    Waiting::Read { key, policy, ticket: None, asked, tries: tries + 1 }
                 }
             },
         };
@@ -170,7 +171,7 @@ impl Client {
 
 /// A question.
 enum Question {
-    Read(u8),
+    Read(u8, Read),
     Change(Operation),
 }
 
@@ -178,7 +179,8 @@ fn draw(number: u64, seen: Option<(u8, Option<u64>)>, rng: &mut Rng) -> Question
     let key = rng.index(2) as u8;
     let value = 1 + rng.within(0..1000);
     match (rng.index(5), seen) {
-        (0 | 1, _) => Question::Read(key),
+        (0, _) => Question::Read(key, Read::Linearizable),
+        (1, _) => Question::Read(key, Read::Follower),
         (4, Some((key, from))) => {
             Question::Change(Operation { number, key, change: Change::Cas(from, value) })
         }
@@ -195,10 +197,10 @@ fn ask(
     history: &mut Asked,
 ) -> Waiting {
     match question {
-        Question::Read(key) => {
+        Question::Read(key, policy) => {
             let asked = history.invoke(client as u64, (key, RegisterOp::Read), now);
-            let ticket = Some(via.read(Read::Linearizable, move |state: &Registers| state.get(key)));
-            Waiting::Read { key, ticket, asked, tries: 0 }
+            let ticket = Some(via.read(policy, move |state: &Registers| state.get(key)));
+            Waiting::Read { key, policy, ticket, asked, tries: 0 }
         }
         Question::Change(op) => {
             let input = match op.change {

@@ -111,6 +111,18 @@ impl<A> KvWorkload<A> {
         }
     }
 
+    /// Has a leader hand over now and then, to somebody or to whoever is furthest.
+    fn hand_over(&mut self, world: &mut World<A>) {
+        if self.over || !self.rng.chance(0.02) {
+            return;
+        }
+        if let Some(leader) = world.leader().filter(|leader| self.nodes.contains(leader)) {
+            let to = self.rng.chance(0.7).then(|| self.nodes[self.rng.index(self.nodes.len())]);
+            // What becomes of it is seen in the terms and in what clients are told.
+            drop((self.handle)(world.app(leader)).transfer(to));
+        }
+    }
+
     fn answered(&self) -> usize {
         self.clients.iter().map(Client::answered).sum()
     }
@@ -146,6 +158,7 @@ impl<A> Workload<A> for KvWorkload<A> {
 
     fn step(&mut self, world: &mut World<A>) -> Duration {
         self.play_with_fire(world);
+        self.hand_over(world);
         // While faults last the budget of operations is spread; afterwards everybody asks once more.
         let more = self.calm || self.history.len() < self.operations_max;
         for client in &mut self.clients {
