@@ -1,7 +1,7 @@
 //! The agents as the engine knows them: data. Who hosts them, what they can do, how much they do at once, and which
 //! leases they hold.
 
-use crate::graph::names::{Index, hash};
+use crate::index::{Index, Keyed, hash};
 use quorate_core::{AgentId, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ struct Home {
 
 /// The index says nothing that the table does not.
 #[derive(Clone, Default, Debug)]
-struct ById(Index);
+struct ById(Index<AgentId>);
 
 impl PartialEq for ById {
     fn eq(&self, _: &ById) -> bool {
@@ -100,7 +100,7 @@ impl PartialEq for ById {
 
 impl Agents {
     pub fn find(&self, id: AgentId) -> Option<u32> {
-        self.index.0.find(hash_of(id), |slot| self.get(slot).is_some_and(|agent| agent.id == id))
+        self.index.0.find(hash_of(id), &id, |slot| self.get(slot).is_some_and(|agent| agent.id == id))
     }
 
     pub fn get(&self, slot: u32) -> Option<&Agent> {
@@ -167,6 +167,9 @@ impl Agents {
 
     /// Takes out one whose leases were taken from it.
     pub fn remove(&mut self, slot: u32) -> Option<Agent> {
+        // While its name still stands there.
+        self.get(slot)?;
+        self.index.0.remove(slot, &Names(&self.table));
         let agent = self.table.get_mut(slot as usize)?.take()?;
         debug_assert!(agent.leases.is_empty(), "an agent left with its leases");
         self.free.push(slot);
@@ -179,12 +182,6 @@ impl Agents {
                 self.nodes.remove(&agent.node);
             }
         }
-        let table = &self.table;
-        let id = |slot: u32| {
-            let id = if let Some(Some(other)) = table.get(slot as usize) { other.id } else { agent.id };
-            hash_of(id)
-        };
-        self.index.0.remove(hash_of(agent.id), slot, id);
         Some(agent)
     }
 
@@ -292,11 +289,24 @@ impl Agents {
     }
 
     fn index_in(&mut self, slot: u32, id: AgentId) {
-        let table = &self.table;
-        self.index.0.insert(hash_of(id), slot, |slot| match table.get(slot as usize) {
-            Some(Some(agent)) => hash_of(agent.id),
-            _ => 0,
-        });
+        self.index.0.insert(hash_of(id), slot, &Names(&self.table));
+    }
+}
+
+/// The agents' names by slot, for the index.
+struct Names<'a>(&'a [Option<Agent>]);
+
+impl Keyed for Names<'_> {
+    type Key = AgentId;
+    fn hash_at(&self, slot: u32) -> u64 {
+        hash_of(self.key_at(slot))
+    }
+    fn key_at(&self, slot: u32) -> AgentId {
+        match self.0.get(slot as usize) {
+            Some(Some(agent)) => agent.id,
+            // Nobody asks: the index tells of slots in use.
+            _ => AgentId(0),
+        }
     }
 }
 
