@@ -74,7 +74,8 @@ impl Names {
         let hashes: Vec<u64> = names.iter().map(|name| hash(name.as_bytes())).collect();
         found.clear();
         found.extend(hashes.into_iter().map(|hash| self.index.guess(hash)));
-        let starts: Vec<&str> = found.iter().map(|guess| guess.map_or("", |number| self.get(number))).collect();
+        let starts: Vec<&str> =
+            found.iter().map(|guess| guess.map_or("", |number| self.get(number))).collect();
         for ((guess, text), name) in found.iter_mut().zip(starts).zip(names) {
             if text != *name {
                 *guess = None;
