@@ -14,6 +14,7 @@ mod event;
 mod explain;
 mod lease;
 mod queue;
+mod results;
 mod roster;
 mod settle;
 mod task;
@@ -32,8 +33,10 @@ use crate::graph::{Graph, Join, Outcome, TaskId};
 use agents::Agents;
 use event::EventLog;
 use queue::{Place, ReadyQueue};
+use results::Results;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use task::Task;
 use timers::Timers;
 
@@ -162,7 +165,8 @@ pub struct Counts {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Engine {
     config: EngineConfig,
-    graph: Graph,
+    /// Shared with snapshots: it is more than half of the state, and changes only when work is added or taken out.
+    graph: Arc<Graph>,
     tasks: Vec<Task>,
     queue: ReadyQueue,
     timers: Timers,
@@ -180,7 +184,7 @@ pub struct Engine {
     /// Commits under another lease than the live one; see [`Audit`].
     unfenced: u64,
     digest: u64,
-    results: BTreeMap<u32, Vec<u8>>,
+    results: Results,
     results_bytes: u64,
     /// What agents said of failed attempts, last first to go.
     texts: BTreeMap<u32, String>,
@@ -194,7 +198,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Engine, ConfigError> {
         config.validate()?;
         Ok(Engine {
-            graph: Graph::default(),
+            graph: Arc::default(),
             tasks: Vec::new(),
             queue: ReadyQueue::new(config.queue_max, config.when_full, config.aging_ms),
             timers: Timers::default(),
@@ -208,7 +212,7 @@ impl Engine {
             counts: Counts::default(),
             unfenced: 0,
             digest: 0,
-            results: BTreeMap::new(),
+            results: Results::default(),
             results_bytes: 0,
             texts: BTreeMap::new(),
             events: EventLog::new(),
@@ -298,7 +302,7 @@ impl Engine {
 
     /// The bytes of its result, where they were kept.
     pub fn result(&self, task: TaskId) -> Option<&[u8]> {
-        self.results.get(&task.0).map(Vec::as_slice)
+        self.results.get(task.0)
     }
 
     /// The bytes of the result of it, or of the fallback in its place.
@@ -309,7 +313,7 @@ impl Engine {
 
     /// All results that were kept, by task.
     pub fn results(&self) -> impl Iterator<Item = (TaskId, &[u8])> {
-        self.results.iter().map(|(task, bytes)| (TaskId(*task), bytes.as_slice()))
+        self.results.iter().map(|(task, bytes)| (TaskId(task), bytes))
     }
 
     /// The digests that a task's own is made of: those of its dependencies that succeeded. None where which of them
@@ -379,7 +383,7 @@ impl Engine {
     /// Makes what was read from a snapshot usable, if it is sound.
     pub(crate) fn thaw(mut self) -> Result<Engine, quorate_core::Corrupt> {
         self.agents.rebuild();
-        self.results_bytes = self.results.values().map(|bytes| bytes.len() as u64).sum();
+        self.results_bytes = self.results.bytes();
         let n = self.graph.len();
         let slot = |task: &Task| !task.state.has_lease() || self.agents.get(task.agent).is_some();
         let sound = self.config.validate().is_ok()
