@@ -13,7 +13,7 @@
 //! of the receiver is answered by naming the right one, and then all of it comes again. So a cleared key
 //! needs to be remembered only until *this* life of the receiver has acknowledged it.
 //!
-//! Nothing is persisted: owners set their levels again after a start. The receiving side keeps five numbers a
+//! Nothing is persisted: owners set their levels again after a start. The receiving side keeps a few numbers a
 //! publisher and no copy of the level: that belongs to whoever is told.
 //! A node may mirror to itself; nothing leaves it then.
 //!
@@ -161,6 +161,8 @@ pub struct Mirror {
     /// Streams are never used twice in a life.
     streams: u64,
     incoming: BTreeMap<NodeId, Incoming>,
+    /// No publisher makes room for another before.
+    full_until: Time,
     /// Acknowledgements to be sent now, and whether something was missing.
     owed: BTreeMap<NodeId, bool>,
     /// Who is there, as the links said last.
@@ -182,6 +184,7 @@ impl Mirror {
             timers: BTreeSet::new(),
             streams: 0,
             incoming: BTreeMap::new(),
+            full_until: Time::ZERO,
             owed: BTreeMap::new(),
             boots: BTreeMap::new(),
             own: VecDeque::new(),
@@ -281,12 +284,13 @@ impl Mirror {
     fn on_message(&mut self, from: NodeId, msg: MirrorMsg, cx: &mut Cx<'_, Mirror>) {
         match msg {
             MirrorMsg::Delta(delta) => {
-                if !self.incoming.contains_key(&from) && self.incoming.len() >= self.config.publishers_max {
+                if !self.incoming.contains_key(&from) && !self.make_room(cx) {
                     self.counters.no_room += 1;
                     return;
                 }
                 let boot = self.boots.get(&from).copied();
-                let incoming = self.incoming.entry(from).or_insert_with(|| Incoming::new(boot));
+                let incoming = self.incoming.entry(from).or_insert_with(|| Incoming::new(boot, cx.now));
+                incoming.heard = cx.now;
                 let Some(gap) = incoming.on_delta(from, delta, self.incarnation, &mut self.counters, cx)
                 else {
                     return;
@@ -295,6 +299,31 @@ impl Mirror {
             }
             MirrorMsg::Ack(ack) => self.on_ack(from, ack, cx.now),
         }
+    }
+
+    /// Room for one more publisher, by forgetting the one that was silent longest if that was long enough.
+    fn make_room(&mut self, cx: &mut Cx<'_, Mirror>) -> bool {
+        if self.incoming.len() < self.config.publishers_max {
+            return true;
+        }
+        // Not looked for with every message that finds no room.
+        if cx.now < self.full_until {
+            return false;
+        }
+        let silent = self.incoming.iter().min_by_key(|(_, incoming)| incoming.heard);
+        let Some((from, since)) = silent.map(|(from, incoming)| (*from, incoming.heard)) else {
+            return false;
+        };
+        let until = since + self.config.forget_after;
+        if cx.now < until {
+            self.full_until = until;
+            return false;
+        }
+        self.owed.remove(&from);
+        if let Some(incoming) = self.incoming.remove(&from) {
+            incoming.forget(from, cx);
+        }
+        true
     }
 
     fn on_ack(&mut self, from: NodeId, ack: Ack, now: Time) {
