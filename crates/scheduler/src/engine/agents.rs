@@ -4,10 +4,13 @@
 use crate::index::{Index, Keyed, hash};
 use quorate_core::{AgentId, NodeId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Different lists of skills, and different lists of needs, that are told apart.
 pub const PROFILES_MAX: usize = 1 << 16;
+
+/// Names of capabilities, of skills and needs together.
+pub const CAPABILITIES_MAX: usize = 1 << 16;
 
 /// An agent as its node announces it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -185,9 +188,36 @@ impl Agents {
         Some(agent)
     }
 
-    /// Whether so many more lists of capabilities that tasks need can be told apart.
-    pub fn has_room_for_needs(&self, lists: usize) -> bool {
-        self.needs.len() + lists < PROFILES_MAX
+    /// Whether these lists of what tasks need can be told apart from those that are there.
+    pub fn has_room_for_needs<'a>(&self, lists: impl ExactSizeIterator<Item = &'a [String]> + Clone) -> bool {
+        self.needs.len() + lists.len() < PROFILES_MAX
+            && self.has_room_for_names(lists.flatten().map(String::as_str))
+    }
+
+    /// Whether these agents' lists of skills can be told apart; if not, what there is too much of, and its bound.
+    pub fn has_room_for_skills(&self, agents: &[AgentSpec]) -> Result<(), (&'static str, usize)> {
+        let names = agents.iter().flat_map(|spec| &spec.skills).map(|(name, _)| name.as_str());
+        if !self.has_room_for_names(names) {
+            return Err(("names of capabilities", CAPABILITIES_MAX));
+        }
+        if self.profiles.len() + agents.len() > PROFILES_MAX {
+            // Many of one list are one list.
+            let skills = agents.iter().map(|spec| spec.skills.as_slice());
+            let new: BTreeSet<Vec<(&str, u16)>> =
+                skills.filter(|skills| self.known_profile(skills).is_none()).map(by_name).collect();
+            if self.profiles.len() + new.len() > PROFILES_MAX {
+                return Err(("different lists of skills", PROFILES_MAX));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_room_for_names<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> bool {
+        if self.capabilities.len() + names.clone().count() <= CAPABILITIES_MAX {
+            return true;
+        }
+        let new: BTreeSet<&str> = names.filter(|name| !self.capabilities.contains_key(*name)).collect();
+        self.capabilities.len() + new.len() <= CAPABILITIES_MAX
     }
 
     /// The number of a list of capabilities that tasks need.
@@ -201,7 +231,7 @@ impl Agents {
         if let Some(number) = self.needs_numbers.get(&list) {
             return *number;
         }
-        assert!(self.has_room_for_needs(0), "nobody asked whether there is room");
+        assert!(self.needs.len() < PROFILES_MAX, "nobody asked whether there is room");
         let number = self.needs.len() as u16;
         self.needs.push(list.clone());
         self.needs_numbers.insert(list, number);
@@ -257,19 +287,17 @@ impl Agents {
             && self.profiles.iter().all(|skills| skills.iter().all(|(_, per_mille)| *per_mille <= 1000))
     }
 
-    /// The number of a list of skills; `None` when there are too many lists.
-    pub fn profile(&mut self, skills: &[(String, u16)]) -> Option<u32> {
+    /// The number of a list of skills, for which there is room.
+    pub fn profile(&mut self, skills: &[(String, u16)]) -> u32 {
         let list = skills.iter().map(|(name, per_mille)| (self.capability(name), *per_mille)).collect();
         let list = in_order(list);
         if let Some(number) = self.profile_numbers.get(&list) {
-            return Some(*number);
+            return *number;
         }
-        if self.profiles.len() >= PROFILES_MAX {
-            return None;
-        }
+        assert!(self.profiles.len() < PROFILES_MAX, "nobody asked whether there is room");
         self.profiles.push(list.clone());
         self.profile_numbers.insert(list, self.profiles.len() as u32 - 1);
-        Some(self.profiles.len() as u32 - 1)
+        self.profiles.len() as u32 - 1
     }
 
     /// The same for a list that some agent has or had.
@@ -310,8 +338,13 @@ impl Keyed for Names<'_> {
     }
 }
 
+/// The same list whatever numbers its capabilities will have.
+fn by_name(skills: &[(String, u16)]) -> Vec<(&str, u16)> {
+    in_order(skills.iter().map(|(name, per_mille)| (name.as_str(), *per_mille)).collect())
+}
+
 /// Ascending, each capability once; of one that is named twice the better.
-fn in_order(mut list: Vec<(u32, u16)>) -> Vec<(u32, u16)> {
+fn in_order<C: Ord + Copy>(mut list: Vec<(C, u16)>) -> Vec<(C, u16)> {
     for (_, per_mille) in &mut list {
         *per_mille = (*per_mille).min(1000);
     }

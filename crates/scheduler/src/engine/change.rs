@@ -16,7 +16,9 @@ impl Engine {
     /// Takes in a graph whose tasks may wait for tasks that are there; answers the new numbers. What they wait for
     /// may have ended: then that counts at once.
     pub fn submit(&mut self, spec: &GraphSpec) -> Result<Range<u32>, Refused> {
-        if !spec.is_sound() || !self.agents.has_room_for_needs(spec.policies().len()) {
+        if !spec.is_sound()
+            || !self.agents.has_room_for_needs(spec.policies().iter().map(|policy| policy.needs.as_slice()))
+        {
             let why = if spec.is_sound() { GraphError::TooLarge } else { GraphError::Malformed };
             return Err(why.into());
         }

@@ -21,7 +21,7 @@ mod settle;
 mod task;
 mod timers;
 
-pub use agents::{AgentSlot, AgentSpec, AgentState, PROFILES_MAX};
+pub use agents::{AgentSlot, AgentSpec, AgentState, CAPABILITIES_MAX, PROFILES_MAX};
 pub use audit::Audit;
 pub use command::{Act, Block, BlockReply, Command, Completion, NoLease, Refused, Reply, Whom};
 pub use config::{ConfigError, EngineConfig};
