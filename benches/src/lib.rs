@@ -17,6 +17,7 @@
 
 pub mod allocations;
 pub mod clock;
+pub mod end_to_end;
 pub mod placement;
 pub mod raft_memory;
 pub mod report;

@@ -1,16 +1,12 @@
 //! Ours: [`Raft`] in a [`Turn`], stepped by a driver that only moves values. The port is not part of it.
 
-use super::{Cluster, KEPT, Load, State, state::write_command};
-use bytes::Bytes;
-use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record};
+use super::{Cluster, KEPT, Load, State, Way, state::write_command};
+use quorate_consensus::raft::{Cmd, Event, Founding, Gathered, Index, LogId, Msg, Raft, RaftConfig, Record};
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
-
-/// Requests that one read brings. Divides every run, so that none is left over.
-const REQUESTS_READ: u64 = 64;
 
 struct Node {
     turn: Turn<Raft>,
@@ -60,7 +56,7 @@ impl Io<Raft> for Out<'_> {
     fn emit(&mut self, event: Event) {
         match event {
             Event::Committed { upto } => self.memory.committed = upto,
-            Event::Placed { placed: Ok(_), .. } => self.memory.placed += 1,
+            Event::Placed { placed: Ok(_), count, .. } => self.memory.placed += u64::from(count),
             Event::Placed { placed: Err(why), .. } => panic!("refused: {why:?}"),
             _ => {}
         }
@@ -74,9 +70,10 @@ struct Ours {
     now: Time,
     rng: Rng,
     messages: u64,
-    bytes: usize,
-    /// Commands are cut out of larger pieces of memory, as one that reads requests from a socket does.
-    requests: Bytes,
+    /// The next command; written into what is gathered, as the port writes what it is asked.
+    command: Vec<u8>,
+    gathered: Gathered,
+    in_batches: bool,
 }
 
 pub fn make(load: &Load) -> Box<dyn Cluster> {
@@ -95,8 +92,9 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
         now: Time(1),
         rng: Rng::from_seed(load.nodes),
         messages: 0,
-        bytes: load.bytes,
-        requests: Bytes::new(),
+        command: vec![0; load.bytes],
+        gathered: Gathered::default(),
+        in_batches: matches!(load.way, Way::Batched(_)),
     };
     for id in &ids {
         ours.step(*id, Input::Start(boot(*id)));
@@ -150,29 +148,27 @@ impl Ours {
         }
     }
 
+    fn propose(&mut self) {
+        let leader = NodeId(self.leader as u64 + 1);
+        if let Some(commands) = self.gathered.take() {
+            self.step(leader, Input::Command(Cmd::Propose { first: 0, commands }));
+        }
+    }
+
     fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
         self.settle();
-    }
-
-    fn command(&mut self, number: u64) -> Bytes {
-        if self.requests.is_empty() {
-            let mut bytes = vec![0; self.bytes * REQUESTS_READ as usize];
-            for (at, command) in bytes.chunks_exact_mut(self.bytes).enumerate() {
-                write_command(number + at as u64, command);
-            }
-            self.requests = bytes.into();
-        }
-        self.requests.split_to(self.bytes)
     }
 }
 
 impl Cluster for Ours {
     fn turn(&mut self, first: u64, count: u64) {
-        let leader = NodeId(self.leader as u64 + 1);
         for number in first..first + count {
-            let data = self.command(number);
-            self.step(leader, Input::Command(Cmd::Propose { request: number, data }));
+            write_command(number, &mut self.command);
+            self.gathered.push(&self.command);
+            if !self.in_batches || number + 1 == first + count {
+                self.propose();
+            }
         }
         self.settle();
     }

@@ -37,7 +37,7 @@ pub use link::{Identity, Link, LinkCounters, LinkLimits, Received, class_of};
 pub use machine::{Applied, Decider, NoDecider, StateMachine};
 pub use port::{Answer, Job, JobKind, JobPanic, Notice, Port, PortCx};
 pub use rng::Rng;
-pub use seam::{After, Boot, Corrupt, Cx, Effect, Input, LinkState, Mark, Outbox, Protocol, Recipients};
+pub use seam::{Boot, Corrupt, Cx, Effect, Input, LinkState, Mark, Outbox, Protocol, Recipients};
 pub use ticket::{Failure, Promise, Reason, Ticket, TicketFuture, promise};
 pub use time::{Time, Wall};
 pub use turn::{Hold, Io, Turn, TurnLimits};

@@ -1,21 +1,24 @@
-//! Entries, many at a time. A batch is one immutable piece of memory, made once by the leader and the same in
-//! the log, in the journal and in every message; entries are lent out of it.
+//! Entries, many at a time. A batch is one immutable piece of memory, made once by whoever gathers commands and
+//! the same in the log, in the journal and in every message; entries are lent out of it.
 
-use super::{Index, LogId, Term};
+use super::{Commands, Index, LogId, Term};
 use bytes::{BufMut, Bytes, BytesMut};
 use quorate_core::{Decoder, Encoder, WireError};
+use serde::{Deserialize, Serialize};
 
-/// Consecutive entries of one term. Each entry stands in the bytes as its length (LEB128), its kind, its data.
+/// Consecutive entries of one term and of one kind. Each entry stands in the bytes as its length (LEB128) and its
+/// data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Batch {
     first: Index,
     term: Term,
     count: u32,
+    kind: EntryKind,
     bytes: Bytes,
 }
 
-/// What an entry is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What the entries of a batch are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum EntryKind {
     /// Nothing: a leader's first, so that its term has something to commit (Raft §8).
     Noop,
@@ -28,31 +31,40 @@ pub enum EntryKind {
 pub struct Entry<'a> {
     /// Its index.
     pub index: Index,
-    /// What it is for.
-    pub kind: EntryKind,
-    /// The port's bytes; empty for a [`EntryKind::Noop`].
+    /// The port's bytes; empty in a batch of [`EntryKind::Noop`].
     pub data: &'a [u8],
 }
 
-/// A batch that still grows.
+/// What stands before a batch's entries in its encoding.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct BatchHead {
+    first: Index,
+    term: Term,
+    count: u32,
+    kind: EntryKind,
+}
+
+/// Commands that have their places and are not yet sealed. Those of a single proposal stay the bytes that they
+/// came as.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct OpenBatch {
     count: u32,
-    bytes: BytesMut,
+    whole: Bytes,
+    joined: BytesMut,
 }
 
 impl OpenBatch {
-    pub fn push(&mut self, kind: EntryKind, data: &[u8]) {
-        self.bytes.reserve(data.len() + 11);
-        let mut len = data.len() as u64;
-        while len >= 0x80 {
-            self.bytes.put_u8(len as u8 | 0x80);
-            len >>= 7;
+    pub fn push(&mut self, commands: Commands) {
+        let count = commands.count();
+        if self.count == 0 {
+            self.whole = commands.into_bytes();
+        } else {
+            if !self.whole.is_empty() {
+                self.joined.extend_from_slice(&std::mem::take(&mut self.whole));
+            }
+            self.joined.extend_from_slice(commands.as_bytes());
         }
-        self.bytes.put_u8(len as u8);
-        self.bytes.put_u8(kind as u8);
-        self.bytes.put_slice(data);
-        self.count += 1;
+        self.count += count;
     }
 
     pub fn count(&self) -> u64 {
@@ -60,19 +72,27 @@ impl OpenBatch {
     }
 
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.whole.len() + self.joined.len()
     }
 
     /// Closes the batch; what remains is empty and keeps spare memory.
     pub fn seal(&mut self, first: Index, term: Term) -> Batch {
-        let bytes = self.bytes.split().freeze();
-        Batch { first, term, count: std::mem::take(&mut self.count), bytes }
+        let bytes = match self.whole.is_empty() {
+            true => self.joined.split().freeze(),
+            false => std::mem::take(&mut self.whole),
+        };
+        Batch { first, term, count: std::mem::take(&mut self.count), kind: EntryKind::Command, bytes }
     }
 }
 
 impl Batch {
-    /// What its encoding needs beside its entries: four numbers of at most ten bytes.
-    pub(super) const HEAD_BYTES_MAX: usize = 40;
+    /// What its encoding needs beside its entries: four numbers of at most ten bytes, and the kind.
+    pub(super) const HEAD_BYTES_MAX: usize = 41;
+
+    /// A leader's first: one entry without data.
+    pub(super) fn noop(first: Index, term: Term) -> Batch {
+        Batch { first, term, count: 1, kind: EntryKind::Noop, bytes: Bytes::from_static(&[0]) }
+    }
 
     /// The first entry's index.
     pub fn first(&self) -> Index {
@@ -87,6 +107,11 @@ impl Batch {
     /// The term that all of them have.
     pub fn term(&self) -> Term {
         self.term
+    }
+
+    /// What its entries are for.
+    pub fn kind(&self) -> EntryKind {
+        self.kind
     }
 
     /// The last entry's name.
@@ -116,12 +141,8 @@ impl Batch {
         }
         let cut = self.offset(index);
         let skipped = index.saturating_sub(self.first);
-        Some(Batch {
-            first: self.first.max(index),
-            term: self.term,
-            count: self.count - skipped as u32,
-            bytes: self.bytes.slice(cut..),
-        })
+        let (first, count) = (self.first.max(index), self.count - skipped as u32);
+        Some(Batch { first, count, bytes: self.bytes.slice(cut..), ..*self })
     }
 
     /// The entries up to and with `index`; `None` if there are none.
@@ -131,7 +152,7 @@ impl Batch {
         }
         let cut = self.offset(index + 1);
         let kept = (index - self.first + 1).min(u64::from(self.count)) as u32;
-        Some(Batch { first: self.first, term: self.term, count: kept, bytes: self.bytes.slice(..cut) })
+        Some(Batch { count: kept, bytes: self.bytes.slice(..cut), ..*self })
     }
 
     fn offset(&self, index: Index) -> usize {
@@ -140,30 +161,39 @@ impl Batch {
         self.bytes.len() - entries.rest.len()
     }
 
+    pub(super) fn encode(&self, to: &mut Encoder<'_>) {
+        to.part(&self.head());
+        self.encode_body(to);
+    }
+
     /// The part of the encoding that is not a payload.
-    pub(super) fn head(&self) -> (Index, Term, u32) {
-        (self.first, self.term, self.count)
+    pub(super) fn head(&self) -> BatchHead {
+        let Batch { first, term, count, kind, .. } = *self;
+        BatchHead { first, term, count, kind }
     }
 
     pub(super) fn encode_body(&self, to: &mut Encoder<'_>) {
         to.payload(&self.bytes);
     }
 
+    pub(super) fn decode(from: &mut Decoder) -> Result<Batch, WireError> {
+        let head = from.part()?;
+        Batch::decode_body(head, from)
+    }
+
     /// Checks that the bytes are just as many whole entries as the head says: later readers rely on it.
-    pub(super) fn decode_body(head: (Index, Term, u32), from: &mut Decoder) -> Result<Batch, WireError> {
-        let (first, term, count) = head;
+    pub(super) fn decode_body(head: BatchHead, from: &mut Decoder) -> Result<Batch, WireError> {
+        let BatchHead { first, term, count, kind } = head;
         let bytes = from.payload()?;
-        if first == 0 || count == 0 || first.checked_add(u64::from(count)).is_none() {
+        let noop = kind == EntryKind::Noop;
+        if first == 0
+            || first.checked_add(u64::from(count)).is_none()
+            || noop && (count, &bytes[..]) != (1, &[0])
+        {
             return Err(WireError::Malformed("batch"));
         }
-        let mut rest = &bytes[..];
-        for _ in 0..count {
-            rest = split_entry(rest).ok_or(WireError::Malformed("entry"))?.2;
-        }
-        if !rest.is_empty() {
-            return Err(WireError::Malformed("batch with a rest"));
-        }
-        Ok(Batch { first, term, count, bytes })
+        check_entries(count, &bytes)?;
+        Ok(Batch { first, term, count, kind, bytes })
     }
 }
 
@@ -182,41 +212,67 @@ pub struct Entries<'a> {
 
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
+    #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
-        let (kind, data, rest) = split_entry(self.rest)?;
+        let (data, rest) = split_entry(self.rest)?;
         let index = self.next;
         self.next += 1;
         self.rest = rest;
-        Some(Entry { index, kind, data })
+        Some(Entry { index, data })
     }
 }
 
-fn split_entry(bytes: &[u8]) -> Option<(EntryKind, &[u8], &[u8])> {
+/// Memory is taken in pieces of at least this, as entries are often small and one piece serves many.
+const PIECE_BYTES: usize = 4 << 10;
+
+/// The layout of one entry: its length (LEB128), its data.
+#[inline]
+pub(super) fn write_entry(to: &mut BytesMut, data: &[u8]) {
+    let needed = data.len() + 10;
+    if to.capacity() - to.len() < needed {
+        to.reserve(needed.max(PIECE_BYTES));
+    }
+    let mut len = data.len() as u64;
+    while len >= 0x80 {
+        to.put_u8(len as u8 | 0x80);
+        len >>= 7;
+    }
+    to.put_u8(len as u8);
+    to.extend_from_slice(data);
+}
+
+/// The first entry's data, and what stands behind it.
+#[inline]
+pub(super) fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        // Nearly all entries are shorter than 128 bytes or make up for the longer way by their size.
+        [len, rest @ ..] if *len < 0x80 => rest.split_at_checked(usize::from(*len)),
+        _ => split_long_entry(bytes),
+    }
+}
+
+fn split_long_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut len = 0u64;
-    let mut at = 0;
-    loop {
-        let byte = *bytes.get(at)?;
-        // Nine groups of seven bits hold every length that memory can have.
-        if at == 9 {
-            return None;
-        }
+    // Nine groups of seven bits hold every length that memory can have.
+    for (at, byte) in bytes.iter().take(9).enumerate() {
         len |= u64::from(byte & 0x7f) << (7 * at);
-        at += 1;
-        if byte < 0x80 {
-            break;
+        if *byte < 0x80 {
+            return bytes[at + 1..].split_at_checked(usize::try_from(len).ok()?);
         }
     }
-    let kind = match *bytes.get(at)? {
-        0 => EntryKind::Noop,
-        1 => EntryKind::Command,
-        _ => return None,
-    };
-    let rest = &bytes[at + 1..];
-    let len = usize::try_from(len).ok()?;
-    if len > rest.len() {
-        return None;
+    None
+}
+
+/// Whether the bytes are just so many entries, and one at least.
+pub(super) fn check_entries(count: u32, bytes: &[u8]) -> Result<(), WireError> {
+    let mut rest = bytes;
+    for _ in 0..count {
+        rest = split_entry(rest).ok_or(WireError::Malformed("entry"))?.1;
     }
-    Some((kind, &rest[..len], &rest[len..]))
+    match rest {
+        [] if count > 0 => Ok(()),
+        _ => Err(WireError::Malformed("entries")),
+    }
 }
 
 #[cfg(test)]
@@ -226,7 +282,7 @@ mod tests {
     fn batch(first: Index, sizes: &[usize]) -> Batch {
         let mut open = OpenBatch::default();
         for (i, size) in sizes.iter().enumerate() {
-            open.push(if *size == 0 { EntryKind::Noop } else { EntryKind::Command }, &vec![i as u8; *size]);
+            open.push(Commands::one(&vec![i as u8; *size]));
         }
         open.seal(first, 3)
     }

@@ -1,19 +1,19 @@
 //! What a replica and its port tell each other.
 
-use super::{Index, LogId, NotPlaced, Snapshot, Term};
+use super::{Commands, Index, LogId, NotPlaced, Snapshot, Term};
 use bytes::Bytes;
 use quorate_core::NodeId;
 
 /// What the port asks.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Cmd {
-    /// Put this into the log; passed on to the leader if that is another. Answered by [`Event::Placed`], or,
+    /// Put these into the log; passed on to the leader if that is another. Answered by [`Event::Placed`], or,
     /// when messages are lost, never.
     Propose {
-        /// The port's number for it.
-        request: u64,
-        /// The entry.
-        data: Bytes,
+        /// The port's number for the first of them; the others have the numbers behind it.
+        first: u64,
+        /// What becomes the entries.
+        commands: Commands,
     },
     /// Confirm that this is the leader and say up to where a linearizable read must have applied.
     Read {
@@ -42,11 +42,14 @@ pub enum Cmd {
 /// What the port is told.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
-    /// A proposal has its place in the log, or none. A place is no commitment.
+    /// The commands of a proposal have their places in the log, one behind the other, or none has. A place is
+    /// no commitment.
     Placed {
-        /// The port's number.
-        request: u64,
-        /// The place.
+        /// The port's number for the first of them.
+        first: u64,
+        /// How many.
+        count: u32,
+        /// The place of the first.
         placed: Result<LogId, NotPlaced>,
     },
     /// Everything up to here is committed and may be applied, read from the log.

@@ -45,10 +45,12 @@ pub struct RaftConfig {
     pub leader_patience: Duration,
     /// How long a proposal may stay undecided before it is answered Unknown. Default 10 s (guess).
     pub request_timeout: Duration,
-    /// Client sessions kept; beyond it the one used longest ago is closed, agreed through the log. Default 10,000.
-    pub sessions_max: usize,
-    /// Answers kept a session for commands whose answer it may not have seen. Default 1,024 (guess).
-    pub session_window: usize,
+    /// Client sessions kept; beyond it the one used longest ago is closed. Goes into the log with each session that
+    /// is opened here, so that all replicas keep the same. Default 10,000.
+    pub sessions_max: u32,
+    /// Answers kept a session for commands whose answer it may not have seen. Goes into the log as well. Default
+    /// 1,024 (guess).
+    pub session_window: u32,
     /// A planted bug; see [`super::Mutation`].
     #[cfg(feature = "mutations")]
     pub mutation: Option<super::Mutation>,
@@ -145,8 +147,8 @@ impl RaftConfig {
             ("snapshot_bytes_max", u128::from(self.snapshot_bytes_max)),
             ("snapshot_log_bytes", self.snapshot_log_bytes as u128),
             ("promises_max", self.promises_max as u128),
-            ("sessions_max", self.sessions_max as u128),
-            ("session_window", self.session_window as u128),
+            ("sessions_max", self.sessions_max.into()),
+            ("session_window", self.session_window.into()),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(RaftConfigError::Zero(name));

@@ -1,6 +1,6 @@
 //! Following: entries in, with the log matching property kept (Raft §5.3).
 
-use super::{Append, AppendReply, Batch, Event, Index, LogId, Msg, Outcome, Raft, Record};
+use super::{Append, AppendReply, Batch, Batches, Event, Index, LogId, Msg, Outcome, Raft, Record};
 use quorate_core::{Cx, NodeId};
 
 impl Raft {
@@ -24,10 +24,11 @@ impl Raft {
         // It is served from the log: a snapshot that was on its way, from a leader before this one perhaps, is
         // not needed any more.
         self.install.take_if(|install| install.restoring.is_none());
-        let mut matched = prev.index;
-        for batch in batches.as_slice() {
-            matched = batch.last();
-            self.take(batch, cx);
+        let matched = batches.as_slice().last().map_or(prev.index, Batch::last);
+        match batches {
+            Batches::None => {}
+            Batches::One(batch) => self.take(batch, cx),
+            Batches::Many(batches) => batches.iter().for_each(|batch| self.take(batch.clone(), cx)),
         }
         let reply =
             Msg::AppendReply(AppendReply { term: self.term, round, outcome: Outcome::Matched(matched) });
@@ -78,15 +79,16 @@ impl Raft {
     }
 
     /// Takes what is new of a batch. The entries before it match.
-    fn take(&mut self, batch: &Batch, cx: &mut Cx<'_, Raft>) {
+    fn take(&mut self, batch: Batch, cx: &mut Cx<'_, Raft>) {
         let last = self.log.last().index;
-        let Some(first) = self.first_difference(batch) else { return };
+        let Some(first) = self.first_difference(&batch) else { return };
         assert!(first > self.commit, "a committed entry is never overwritten");
         if first <= last {
             self.counters.truncations += 1;
+            self.overwrite_from(first);
         }
-        let Some(new) = batch.from(first) else { return };
-        self.overwrite_from(first);
+        let whole = first == batch.first();
+        let Some(new) = (if whole { Some(batch) } else { batch.from(first) }) else { return };
         let mark = cx.append(Record::Entries(new.clone()));
         self.marks.push_back((new.last(), mark));
         self.log.push(new);
@@ -95,6 +97,9 @@ impl Raft {
     /// The first entry of the batch that the log does not hold.
     fn first_difference(&self, batch: &Batch) -> Option<Index> {
         let last = self.log.last().index;
+        if batch.first() == last + 1 {
+            return Some(batch.first());
+        }
         let from = batch.first().max(self.commit + 1);
         if from > batch.last() {
             return None;

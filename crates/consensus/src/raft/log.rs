@@ -10,6 +10,8 @@ pub struct Log {
     /// The last entry that is no longer here: a snapshot stands for it and all before it.
     base: LogId,
     batches: VecDeque<Batch>,
+    /// Where each term begins: nearly always one, so that a term is known without a look at a batch.
+    terms: VecDeque<LogId>,
     bytes: usize,
 }
 
@@ -34,7 +36,10 @@ impl Log {
         if index == self.base.index {
             return Some(self.base.term);
         }
-        self.batch_at(index).map(|at| self.batches[at].term())
+        if index < self.base.index || index > self.last().index {
+            return None;
+        }
+        self.terms.iter().rev().find(|begin| begin.index <= index).map(|begin| begin.term)
     }
 
     /// Whether the entry of that name is in the log (or is the base).
@@ -45,6 +50,9 @@ impl Log {
     /// Puts a batch right behind the last entry.
     pub fn push(&mut self, batch: Batch) {
         assert_eq!(batch.first(), self.last().index + 1, "a gap in the log");
+        if self.terms.back().is_none_or(|begin| begin.term != batch.term()) {
+            self.terms.push_back(LogId::new(batch.term(), batch.first()));
+        }
         self.bytes += batch.len();
         self.batches.push_back(batch);
     }
@@ -63,6 +71,9 @@ impl Log {
                 self.batches.push_back(kept);
                 break;
             }
+        }
+        while self.terms.back().is_some_and(|begin| begin.index >= index) {
+            self.terms.pop_back();
         }
     }
 
@@ -86,6 +97,15 @@ impl Log {
             }
         }
         self.base = base;
+        // The term that the log now begins in may have begun before.
+        while self.terms.get(1).is_some_and(|begin| begin.index <= base.index + 1) {
+            self.terms.pop_front();
+        }
+        match self.terms.front_mut() {
+            Some(_) if self.batches.is_empty() => self.terms.clear(),
+            Some(begin) => begin.index = begin.index.max(base.index + 1),
+            None => {}
+        }
     }
 
     /// The batches that hold the entries from `first` on, the first one cut to begin there, as many as
@@ -131,35 +151,51 @@ impl Log {
         self.base
     }
 
+    /// Where the batch with the entry at `index` is. A batch has one entry at least, so the distance in entries
+    /// from either end bounds the distance in batches: questions about the ends, which most are, cost nothing.
     fn batch_at(&self, index: Index) -> Option<usize> {
-        let last = self.batches.back()?;
-        if index > last.last() || index < self.batches.front()?.first() {
+        let (first, last) = (self.batches.front()?, self.batches.back()?);
+        if index > last.last() || index < first.first() {
             return None;
         }
-        // Nearly every question is about the newest batch.
-        if index >= last.first() {
-            return Some(self.batches.len() - 1);
+        let end = self.batches.len() - 1;
+        let mut low = end.saturating_sub((last.last() - index) as usize);
+        let mut high = end.min((index - first.first()) as usize);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.batches[middle].last() < index {
+                true => low = middle + 1,
+                false => high = middle,
+            }
         }
-        Some(self.batches.partition_point(|batch| batch.last() < index))
+        Some(low)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::{EntryKind, OpenBatch};
+    use crate::raft::{Commands, OpenBatch};
 
     fn batch(first: Index, term: Term, count: usize) -> Batch {
         let mut open = OpenBatch::default();
         for i in 0..count {
-            open.push(EntryKind::Command, &[i as u8]);
+            open.push(Commands::one(&[i as u8]));
         }
         open.seal(first, term)
     }
 
-    /// The same log as one term an index: the naive twin.
+    /// The same log as one term an index, read from the batches: the naive twin.
     fn terms(log: &Log) -> Vec<(Index, Term)> {
-        (log.base().index + 1..=log.last().index).map(|i| (i, log.term_at(i).unwrap())).collect()
+        let all: Vec<_> =
+            log.batches.iter().flat_map(|b| b.entries().map(|entry| (entry.index, b.term()))).collect();
+        for index in 0..=log.last().index + 2 {
+            let (at, base) = (all.iter().find(|(i, _)| *i == index), log.base());
+            let expected = at.map(|(_, term)| *term).or((index == base.index).then_some(base.term));
+            assert_eq!(log.term_at(index), expected, "the term at {index}");
+            assert_eq!(log.entry(index).map(|entry| entry.index), at.map(|(index, _)| *index));
+        }
+        all
     }
 
     fn sample() -> Log {
@@ -188,6 +224,11 @@ mod tests {
         let mut log = sample();
         log.rebase(LogId::new(9, 6));
         assert_eq!((log.last(), log.bytes()), (LogId::new(9, 6), 0));
+        log.push(batch(7, 9, 2));
+        log.push(batch(9, 10, 2));
+        assert_eq!(terms(&log), [(7, 9), (8, 9), (9, 10), (10, 10)]);
+        log.rebase(LogId::new(10, 10));
+        assert_eq!(log, Log { base: LogId::new(10, 10), ..Log::default() });
     }
 
     #[test]

@@ -22,6 +22,7 @@
 
 mod batch;
 mod cmd;
+mod commands;
 mod config;
 mod election;
 mod follow;
@@ -44,6 +45,7 @@ mod step;
 use batch::OpenBatch;
 pub use batch::{Batch, Entries, Entry, EntryKind};
 pub use cmd::{Cmd, Event};
+pub use commands::{Commands, Gathered};
 pub use config::{Founding, RaftConfig, RaftConfigError};
 pub use ids::{Index, LogId, Term};
 pub use log::Log;

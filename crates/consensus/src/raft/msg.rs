@@ -1,6 +1,6 @@
 //! What replicas tell each other. Kept small by value; what is rare is boxed.
 
-use super::{Batch, Index, LogId, Term};
+use super::{Batch, Commands, Index, LogId, Term};
 use bytes::Bytes;
 use quorate_core::{Class, Decoder, Encoder, JournalId, NodeId, Wire, WireError};
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,9 @@ pub enum Msg {
     Snapshot(Box<SnapshotChunk>),
     /// How far the snapshot has come.
     SnapshotReply(SnapshotReply),
-    /// A proposal that a follower passes on, once.
+    /// Proposals that a follower passes on, once.
     Forward(Forward),
-    /// Where in the log it was placed, or that it was not.
+    /// Where in the log they were placed, or that they were not.
     ForwardReply(ForwardReply),
     /// Somebody without a vote wants the log: a newcomer, or a voter that lost its disk.
     Join,
@@ -174,23 +174,25 @@ pub struct SnapshotReply {
     pub next: u64,
 }
 
-/// A proposal on its way to the leader.
+/// Proposals on their way to the leader.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Forward {
     /// The founding.
     pub group: u64,
-    /// The follower's own number for it.
-    pub request: u64,
-    /// The port's bytes.
-    pub data: Bytes,
+    /// The follower's own number for the first command.
+    pub first: u64,
+    /// The commands.
+    pub commands: Commands,
 }
 
-/// Where a forwarded proposal stands.
+/// Where forwarded proposals stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ForwardReply {
-    /// The follower's number.
-    pub request: u64,
-    /// Its place, or why it has none.
+    /// The follower's number for the first command.
+    pub first: u64,
+    /// How many commands there were.
+    pub count: u32,
+    /// The place of the first, the others being behind it; or why none has one.
     pub placed: Result<LogId, NotPlaced>,
 }
 
@@ -224,7 +226,7 @@ enum Part {
     AppendReply(AppendReply),
     Snapshot { group: u64, term: Term, round: u64, last: LogId, total: u64, checksum: u32, offset: u64 },
     SnapshotReply(SnapshotReply),
-    Forward { group: u64, request: u64 },
+    Forward { group: u64, first: u64, count: u32 },
     ForwardReply(ForwardReply),
     Join,
     Pins { group: u64, digest: Option<u64>, ask: bool },
@@ -250,8 +252,7 @@ impl Wire for Msg {
                 let (group, term, prev, commit, round) = (*group, *term, *prev, *commit, *round);
                 to.part(&Part::Append { group, term, prev, commit, round, batches: count });
                 for batch in batches {
-                    to.part(&batch.head());
-                    batch.encode_body(to);
+                    batch.encode(to);
                 }
             }
             Msg::Snapshot(chunk) => {
@@ -259,9 +260,9 @@ impl Wire for Msg {
                 to.part(&Part::Snapshot { group, term, round, last, total, checksum, offset });
                 to.payload(data);
             }
-            Msg::Forward(Forward { group, request, data }) => {
-                to.part(&Part::Forward { group: *group, request: *request });
-                to.payload(data);
+            Msg::Forward(Forward { group, first, commands }) => {
+                to.part(&Part::Forward { group: *group, first: *first, count: commands.count() });
+                to.payload(commands.as_bytes());
             }
         }
     }
@@ -294,8 +295,9 @@ impl Wire for Msg {
                     data,
                 }))
             }
-            Part::Forward { group, request } => {
-                Msg::Forward(Forward { group, request, data: from.payload()? })
+            Part::Forward { group, first, count } => {
+                let commands = Commands::checked(count, from.payload()?)?;
+                Msg::Forward(Forward { group, first, commands })
             }
         })
     }
@@ -315,8 +317,7 @@ fn decode_batches(prev: LogId, count: u32, from: &mut Decoder) -> Result<Batches
     let mut found = Vec::new();
     let mut before = prev;
     for _ in 0..count {
-        let head: (Index, Term, u32) = from.part()?;
-        let batch = Batch::decode_body(head, from)?;
+        let batch = Batch::decode(from)?;
         if before.index.checked_add(1) != Some(batch.first()) || batch.term() < before.term {
             return Err(WireError::Malformed("batches"));
         }

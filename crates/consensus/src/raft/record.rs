@@ -1,6 +1,6 @@
 //! What a replica must not forget.
 
-use super::{Batch, Index, LogId, Pin, Term};
+use super::{Batch, LogId, Pin, Term, batch::BatchHead};
 use bytes::Bytes;
 use quorate_core::{Decoder, Encoder, NodeId, Wire, WireError};
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ enum Part {
     Joined(u64),
     Pinned(Pin),
     Hard(Term, Option<NodeId>),
-    Entries((Index, Term, u32)),
+    Entries(BatchHead),
     Snapshot(LogId),
     Begins(LogId),
     AllMet,

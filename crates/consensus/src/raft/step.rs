@@ -12,7 +12,7 @@ impl Protocol for Raft {
     fn step(&mut self, input: Input<Raft>, cx: &mut Cx<'_, Raft>) {
         match input {
             Input::Message { from, msg } => self.on_message(from, msg, cx),
-            Input::Command(Cmd::Propose { request, data }) => self.on_propose(request, data, cx),
+            Input::Command(Cmd::Propose { first, commands }) => self.on_propose(first, commands, cx),
             Input::Command(Cmd::Read { request }) => self.on_read(request, cx),
             Input::Command(Cmd::Snapshot { at, data }) => self.on_snapshot_taken(at, data, cx),
             Input::Command(Cmd::Installed { ok }) => self.on_installed(ok, cx),

@@ -3,7 +3,7 @@
 
 use crate::cluster::{Cluster, ids};
 use bytes::Bytes;
-use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, RaftConfig, Term};
+use quorate_consensus::raft::{Cmd, Event, Founding, Gathered, Index, LogId, Msg, RaftConfig, Term};
 use quorate_core::{Input, JournalId, NodeId, Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -167,8 +167,15 @@ impl Run {
         match self.rng.within(0..20) {
             0 => {
                 self.next += 1;
-                let data = Bytes::from(self.next.to_le_bytes().to_vec());
-                self.cluster.command(id, Cmd::Propose { request: self.next, data });
+                let first = self.next;
+                let mut commands = Gathered::default();
+                commands.push(&first.to_le_bytes());
+                while self.rng.chance(0.3) {
+                    self.next += 1;
+                    commands.push(&self.next.to_le_bytes());
+                }
+                let commands = commands.take().unwrap();
+                self.cluster.command(id, Cmd::Propose { first, commands });
             }
             1 => {
                 self.next += 1;
@@ -398,8 +405,7 @@ impl Run {
             self.check(&mut Seen::default())?;
             if round == 200 {
                 let leader = self.cluster.leader().ok_or("nobody leads after 2 s of calm")?;
-                self.cluster
-                    .command(leader, Cmd::Propose { request: 0, data: Bytes::from_static(b"healed") });
+                self.cluster.propose(leader, b"healed");
             }
         }
         let lasts: BTreeSet<_> =

@@ -1,7 +1,9 @@
 //! A cluster of typed replicas in one value: messages wait in a list until a test delivers them, time moves
 //! when a test says so, disks sync when a test says so.
 
-use quorate_consensus::raft::{Cmd, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record, Term};
+use quorate_consensus::raft::{
+    Cmd, Commands, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record, Term,
+};
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
 };
@@ -309,7 +311,7 @@ impl Cluster {
 
     /// Proposes at a node; the place, if it was given one at once.
     pub fn propose(&mut self, id: NodeId, data: &'static [u8]) {
-        self.command(id, Cmd::Propose { request: 0, data: data.into() });
+        self.command(id, Cmd::Propose { first: 0, commands: Commands::one(data) });
     }
 
     pub fn take_events(&mut self, id: NodeId) -> Vec<Event> {

@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use quorate_consensus::raft::{
-    Append, AppendReply, Batches, Candidacy, Cmd, Event, Forward, ForwardReply, Founding, LogId, Msg,
-    NotPlaced, Outcome, RaftConfig, Record, SnapshotChunk, SnapshotReply, VoteReply,
+    Append, AppendReply, Batches, Candidacy, Cmd, Commands, Event, Forward, ForwardReply, Founding, LogId,
+    Msg, NotPlaced, Outcome, RaftConfig, Record, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{Boot, Input, JournalId, LinkState, NodeId, Rng, Wire, wire};
 use std::fmt::Debug;
@@ -129,9 +129,9 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
         }
         11 => Msg::SnapshotReply(SnapshotReply { term, round, last, next: number(rng) }),
         12 => match rng.within(0..3) {
-            0 => Msg::Forward(Forward { group, request: round, data: Bytes::from_static(b"f") }),
-            1 => Msg::ForwardReply(ForwardReply { request: round, placed: Ok(last) }),
-            _ => Msg::ForwardReply(ForwardReply { request: round, placed: Err(NotPlaced::Busy) }),
+            0 => Msg::Forward(Forward { group, first: round, commands: Commands::one(b"f") }),
+            1 => Msg::ForwardReply(ForwardReply { first: round, count: 1, placed: Ok(last) }),
+            _ => Msg::ForwardReply(ForwardReply { first: round, count: 1, placed: Err(NotPlaced::Busy) }),
         },
         13 => Msg::Pins { group, digest: rng.chance(0.5).then_some(round), ask: rng.chance(0.5) },
         _ => Msg::Join,

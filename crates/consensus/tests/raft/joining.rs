@@ -83,7 +83,7 @@ fn nobody_who_is_no_voter_is_elected_followed_or_believed() {
         Msg::PreVote(Candidacy { group, term: 50, last: far }),
         Msg::Vote(Candidacy { group, term: 50, last: far }),
         append(group, 50, LogId::ZERO, 9, vec![entries(1, 50, 3)]),
-        Msg::ForwardReply(ForwardReply { request: 0, placed: Ok(far) }),
+        Msg::ForwardReply(ForwardReply { first: 0, count: 1, placed: Ok(far) }),
     ];
     for msg in messages {
         cluster.deliver(NodeId(66), follower, msg);

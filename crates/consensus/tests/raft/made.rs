@@ -4,16 +4,17 @@ use bytes::Bytes;
 use quorate_consensus::raft::{Append, Batch, Batches, Index, LogId, Msg, Record, Term};
 use quorate_core::wire;
 
-/// Entries of one term, each with its data; empty data is an empty entry.
+/// Entries of one term, each with its data; a single one without data is a leader's first.
 pub fn batch(first: Index, term: Term, entries: &[&[u8]]) -> Batch {
     let mut body = Vec::new();
     for data in entries {
         assert!(data.len() < 0x80);
-        body.extend([data.len() as u8, u8::from(!data.is_empty())]);
+        body.push(data.len() as u8);
         body.extend_from_slice(data);
     }
     // The fifth kind of record: its head, and its body behind a length.
-    let head = (4u32, first, term, entries.len() as u32, body.len() as u64);
+    let kind = u32::from(entries != [b""]);
+    let head = (4u32, first, term, entries.len() as u32, kind, body.len() as u64);
     let bytes = [&[1u8][..], &postcard::to_stdvec(&head).unwrap(), &body].concat();
     match wire::decode(Bytes::from(bytes)).unwrap() {
         Record::Entries(batch) => batch,

@@ -5,6 +5,7 @@ mod chaos;
 mod cluster;
 mod elections;
 mod founding;
+mod gathering;
 mod golden;
 mod hostile;
 mod hosts;

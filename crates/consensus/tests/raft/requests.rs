@@ -1,9 +1,11 @@
 //! Every request resolves exactly once, and what it says is true. A session's command is applied once.
 
-use crate::hosts::Hosts;
+use crate::hosts::{Hosts, WORK};
 use crate::tally::{Do, Tally};
-use quorate_consensus::raft::{Msg, RaftConfig, RaftHandle, Read, Session, SessionId};
-use quorate_core::{Failure, Input, NoDecider, NodeId, Reason, Rng, Ticket};
+use quorate_consensus::raft::{
+    Founding, Msg, Raft, RaftConfig, RaftHandle, RaftPort, Read, Session, SessionId,
+};
+use quorate_core::{Failure, HostBuilder, Input, NoDecider, NodeId, Reason, Rng, Ticket};
 
 type Handle = RaftHandle<Tally>;
 
@@ -159,6 +161,47 @@ fn a_command_of_a_session_that_was_closed_or_forgot_it_is_unknown() {
     assert_eq!(run(&mut hosts, first, 3), Err(Failure::Unknown(Reason::SessionExpired)));
     assert_eq!(run(&mut hosts, SessionId(999), 1), Err(Failure::Unknown(Reason::SessionExpired)));
     assert_eq!(hosts.state::<Tally, NoDecider>(id).added, [1, 2, 3]);
+}
+
+// Thesis §6.3: replicas must agree on when to expire sessions, or their states diverge.
+#[test]
+fn replicas_with_other_bounds_keep_the_same_sessions() {
+    let voters: Vec<NodeId> = (1..=3).map(NodeId).collect();
+    let mut hosts = Hosts::new(3, 5, move |id, _| {
+        let bounds = 4 - id.0 as u32;
+        let config = RaftConfig { sessions_max: bounds, session_window: bounds, ..small() };
+        let raft = Raft::new(id, config.clone(), Founding::Found(voters.clone())).unwrap();
+        let mut builder = HostBuilder::new();
+        builder.scope(WORK, raft, RaftPort::new(Tally::default(), NoDecider, config));
+        builder.build().unwrap()
+    });
+    hosts.elect();
+    // The first node keeps three of each, whoever leads and applies.
+    let opened: Vec<_> = (0..3).map(|_| handle(&hosts, NodeId(1)).open_session()).collect();
+    hosts.pass(5);
+    let sessions: Vec<SessionId> = opened.into_iter().map(|ticket| take(ticket).unwrap()).collect();
+    let ask = |hosts: &mut Hosts, at: NodeId, number: u64| {
+        let session = sessions[number as usize % 3];
+        let ticket = handle(hosts, at).propose_in(session, 1 + number / 3, 0, Do::Add(number));
+        hosts.pass(10);
+        take(ticket)
+    };
+    for number in 0..9 {
+        ask(&mut hosts, NodeId(1 + number % 3), number).unwrap();
+    }
+    for node in [3, 2, 1].map(NodeId) {
+        let down = node;
+        hosts.crash(down);
+        hosts.pass(1000);
+        let at = hosts.leader().unwrap();
+        for number in 0..9 {
+            // The reply of the first time: how many there were then.
+            assert_eq!(ask(&mut hosts, at, number), Ok(number + 1), "at {at}, asked again");
+        }
+        hosts.start(down);
+        hosts.pass(1000);
+    }
+    assert_eq!(agreed(&hosts), (0..9).collect::<Vec<_>>());
 }
 
 // 30. Also when the queue is full.

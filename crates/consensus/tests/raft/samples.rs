@@ -3,8 +3,8 @@
 use crate::made::{batch, entries};
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    Append, AppendReply, Batches, Candidacy, Forward, ForwardReply, LogId, Msg, NotPlaced, Outcome, Pin,
-    Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
+    Append, AppendReply, Batches, Candidacy, Commands, Forward, ForwardReply, LogId, Msg, NotPlaced, Outcome,
+    Pin, Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{JournalId, NodeId};
 
@@ -13,7 +13,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
     let append =
         |batches| Append { group: 9, term: 4, prev: LogId::new(3, 500), commit: 499, round: 70_000, batches };
     let reply = |outcome| Msg::AppendReply(AppendReply { term: 4, round: 70_000, outcome });
-    let placed = |placed| Msg::ForwardReply(ForwardReply { request: 12, placed });
+    let placed = |placed| Msg::ForwardReply(ForwardReply { first: 12, count: 3, placed });
     let chunk = SnapshotChunk {
         group: 9,
         term: 4,
@@ -42,7 +42,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
             "snapshot-reply",
             Msg::SnapshotReply(SnapshotReply { term: 4, round: 3, last: LogId::new(3, 450), next: 9 }),
         ),
-        ("forward", Msg::Forward(Forward { group: 9, request: 12, data: Bytes::from_static(b"do it") })),
+        ("forward", Msg::Forward(Forward { group: 9, first: 12, commands: Commands::one(b"do it") })),
         ("forward-reply-placed", placed(Ok(LogId::new(4, 505)))),
         ("forward-reply-not-leader", placed(Err(NotPlaced::NotLeader(None)))),
         ("forward-reply-leader", placed(Err(NotPlaced::NotLeader(Some(NodeId(300)))))),

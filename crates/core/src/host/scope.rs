@@ -2,7 +2,7 @@
 
 use super::{Host, HostEvent, HostMsg, HostRecord, Marks, pass_on};
 use crate::{
-    After, Answer, AnyAsk, Boot, Corrupt, Cx, Effect, Hold, Input, JobPanic, LinkState, Mark, NodeId, Notice,
+    Answer, AnyAsk, Boot, Corrupt, Cx, Effect, Hold, Input, JobPanic, LinkState, Mark, NodeId, Notice,
     Outbox, Port, PortCx, Protocol, Rng, ScopeId, Time, Wire, wire,
 };
 use bytes::{Bytes, BytesMut};
@@ -113,11 +113,8 @@ where
                         let base = base.iter().map(encode).collect();
                         env.cx.compact(upto, base);
                     }
-                    Effect::Send { after: After::Durable(mark), .. }
-                    | Effect::Emit { after: After::Durable(mark), .. }
-                        if mark > self.out.durable() =>
-                    {
-                        self.hold.push(mark, effect)
+                    Effect::Send { after, .. } | Effect::Emit { after, .. } if after > self.out.durable() => {
+                        self.hold.push(after, effect)
                     }
                     effect => self.carry_out(effect, env),
                 }

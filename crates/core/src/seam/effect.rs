@@ -4,17 +4,13 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 /// A position among the records of a scope in this life: the first replayed record is 1, the next 2, and what
-/// is appended goes on from there. `Mark(0)` is before all of them and always durable.
+/// is appended goes on from there. [`Mark::NONE`] is before all of them and always durable.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Mark(pub u64);
 
-/// What must have happened before an effect may leave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum After {
-    /// Leaves at once; promises nothing.
-    Nothing,
-    /// Leaves once every record up to this mark is on disk.
-    Durable(Mark),
+impl Mark {
+    /// Before the first record.
+    pub const NONE: Mark = Mark(0);
 }
 
 /// To whom. A message to many is encoded once and shared.
@@ -59,15 +55,15 @@ pub enum Effect<P: Protocol> {
         to: Recipients,
         /// What.
         msg: P::Msg,
-        /// When it may leave.
-        after: After,
+        /// It leaves once every record up to this mark is on disk; at once with [`Mark::NONE`].
+        after: Mark,
     },
     /// Tell the port.
     Emit {
         /// What.
         event: P::Event,
-        /// When it may leave.
-        after: After,
+        /// It leaves once every record up to this mark is on disk; at once with [`Mark::NONE`].
+        after: Mark,
     },
     /// Replace every record up to the mark by `base`, atomically. Marks are not renumbered.
     Compact {
@@ -82,8 +78,10 @@ impl<P: Protocol> Debug for Effect<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Effect::Append(record) => write!(f, "append {record:?}"),
-            Effect::Send { to, msg, after } => write!(f, "send {:?} {msg:?} {after:?}", to.as_slice()),
-            Effect::Emit { event, after } => write!(f, "emit {event:?} {after:?}"),
+            Effect::Send { to, msg, after } => {
+                write!(f, "send {:?} {msg:?} after {}", to.as_slice(), after.0)
+            }
+            Effect::Emit { event, after } => write!(f, "emit {event:?} after {}", after.0),
             Effect::Compact { upto, base } => write!(f, "compact upto {} into {base:?}", upto.0),
         }
     }

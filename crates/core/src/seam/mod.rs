@@ -12,6 +12,6 @@ mod effect;
 mod outbox;
 mod protocol;
 
-pub use effect::{After, Effect, Mark, Recipients};
+pub use effect::{Effect, Mark, Recipients};
 pub use outbox::{Cx, Outbox};
 pub use protocol::{Boot, Corrupt, Input, LinkState, Protocol};

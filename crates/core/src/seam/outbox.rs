@@ -1,4 +1,4 @@
-use super::{After, Effect, Mark, Protocol, Recipients};
+use super::{Effect, Mark, Protocol, Recipients};
 use crate::{Rng, Time, Wall};
 
 /// Where a protocol writes its effects. Belongs to the driver, which drains and reuses it.
@@ -54,10 +54,6 @@ impl<P: Protocol> Outbox<P> {
         assert!(mark <= self.appended, "a mark became durable that was never appended");
         self.durable = self.durable.max(mark);
     }
-
-    fn after_all(&self) -> After {
-        if self.durable == self.appended { After::Nothing } else { After::Durable(self.appended) }
-    }
 }
 
 /// What a step may know and do. Lives for one step.
@@ -86,24 +82,24 @@ impl<'a, P: Protocol> Cx<'a, P> {
 
     /// Tells peers once everything appended so far is on disk.
     pub fn send(&mut self, to: impl Into<Recipients>, msg: P::Msg) {
-        let after = self.out.after_all();
+        let after = self.out.appended;
         self.out.effects.push(Effect::Send { to: to.into(), msg, after });
     }
 
     /// Tells peers at once. The caller says beside it why this promises nothing.
     pub fn send_now(&mut self, to: impl Into<Recipients>, msg: P::Msg) {
-        self.out.effects.push(Effect::Send { to: to.into(), msg, after: After::Nothing });
+        self.out.effects.push(Effect::Send { to: to.into(), msg, after: Mark::NONE });
     }
 
     /// Tells the port once everything appended so far is on disk.
     pub fn emit(&mut self, event: P::Event) {
-        let after = self.out.after_all();
+        let after = self.out.appended;
         self.out.effects.push(Effect::Emit { event, after });
     }
 
     /// Tells the port at once. The caller says beside it why this promises nothing.
     pub fn emit_now(&mut self, event: P::Event) {
-        self.out.effects.push(Effect::Emit { event, after: After::Nothing });
+        self.out.effects.push(Effect::Emit { event, after: Mark::NONE });
     }
 
     /// Replaces every record up to `upto` by `base`, atomically: a crash leaves either all of the old ones or all of the new.

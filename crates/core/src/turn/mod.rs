@@ -5,7 +5,7 @@ mod hold;
 
 pub use hold::Hold;
 
-use crate::{After, Corrupt, Cx, Effect, Input, Mark, Outbox, Protocol, Recipients, Rng, Time, Wall};
+use crate::{Corrupt, Cx, Effect, Input, Mark, Outbox, Protocol, Recipients, Rng, Time, Wall};
 
 /// Where the effects of a turn go. An implementation must not lose an append; it may lose a send.
 pub trait Io<P: Protocol> {
@@ -96,17 +96,16 @@ impl<P: Protocol> Turn<P> {
         }
         self.protocol.step(input, &mut Cx::new(now, wall, rng, &mut self.out));
         self.out.swap(&mut self.effects);
+        let durable = self.out.durable();
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Append(record) => self.undurable_bytes += io.append(record),
                 Effect::Compact { upto, base } => io.compact(upto, base),
-                Effect::Send { after: After::Durable(mark), .. }
-                | Effect::Emit { after: After::Durable(mark), .. }
-                    if mark > self.out.durable() =>
-                {
-                    self.hold.push(mark, effect)
+                Effect::Send { after, .. } | Effect::Emit { after, .. } if after > durable => {
+                    self.hold.push(after, effect)
                 }
-                effect => carry_out(effect, io),
+                Effect::Send { to, msg, .. } => io.send(to, msg),
+                Effect::Emit { event, .. } => io.emit(event),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a port has done elsewhere: applying, serialising, restoring. The state machine travels into these jobs and
 //! comes back with their answers.
 
-use super::{APPLY_BYTES, Done, RaftPort};
+use super::{APPLY_BYTES, Done, Machine, RaftPort};
 use crate::raft::{Batch, Raft};
 use quorate_core::{Decider, Job, StateMachine};
 
@@ -44,7 +44,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         // It goes before entries that were committed since it came, so the state never goes back: a snapshot is
         // told of only when it is beyond what was committed by then.
         self.handed = self.handed.max(at.index);
-        Some(Job::own(move |_| match machine.thaw(at, &snapshot.data) {
+        Some(Job::own(move |_| match Machine::thaw(at, &snapshot.data) {
             Ok(machine) => Done::<S>::Thawed { machine, at, result: Ok(()), answer },
             Err(why) => Done::Thawed { machine, at, result: Err(why), answer },
         }))

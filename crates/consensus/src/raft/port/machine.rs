@@ -13,8 +13,6 @@ pub(super) struct Machine<S> {
     pub state: S,
     pub sessions: Sessions,
     pub applied: LogId,
-    pub sessions_max: usize,
-    pub session_window: usize,
 }
 
 /// What an entry came to.
@@ -47,7 +45,7 @@ impl<S: StateMachine> Machine<S> {
                     continue;
                 }
                 let at = Applied { index: entry.index, term: batch.term() };
-                let outcome = match entry.kind {
+                let outcome = match batch.kind() {
                     EntryKind::Noop => None,
                     EntryKind::Command => Some(self.apply_one(entry.data, at)),
                 };
@@ -71,7 +69,7 @@ impl<S: StateMachine> Machine<S> {
             return refused("the entry has no envelope");
         };
         match envelope {
-            Envelope::Open => Outcome::Opened(self.sessions.open(at.index, at.term, self.sessions_max)),
+            Envelope::Open(bounds) => Outcome::Opened(self.sessions.open(at.index, bounds)),
             Envelope::Plain => match decode(command) {
                 Some(command) => Outcome::Reply(self.state.apply(command, at)),
                 None => refused("the command cannot be decoded"),
@@ -95,7 +93,7 @@ impl<S: StateMachine> Machine<S> {
                         };
                         let reply = self.state.apply(command, at);
                         let kept = postcard::to_stdvec(&reply).unwrap_or_default();
-                        self.sessions.remember(session, sequence, kept, self.session_window);
+                        self.sessions.remember(session, sequence, kept);
                         Outcome::Reply(reply)
                     }
                 }
@@ -108,8 +106,8 @@ impl<S: StateMachine> Machine<S> {
         Frozen { at: self.applied, sessions: self.sessions.clone(), state: self.state.freeze() }
     }
 
-    /// The state of a snapshot; the bounds stay this replica's own.
-    pub fn thaw(&self, at: LogId, data: &[u8]) -> Result<Machine<S>, Corrupt> {
+    /// The state of a snapshot.
+    pub fn thaw(at: LogId, data: &[u8]) -> Result<Machine<S>, Corrupt> {
         let unreadable = |_| Corrupt::new("a snapshot that cannot be decoded");
         let (version, rest) = data.split_first().ok_or(Corrupt::new("an empty snapshot"))?;
         if *version != SNAPSHOT_VERSION {
@@ -120,8 +118,7 @@ impl<S: StateMachine> Machine<S> {
         if !rest.is_empty() {
             return Err(Corrupt::new("a snapshot with a rest"));
         }
-        let (sessions_max, session_window) = (self.sessions_max, self.session_window);
-        Ok(Machine { state: S::restore(frozen)?, sessions, applied: at, sessions_max, session_window })
+        Ok(Machine { state: S::restore(frozen)?, sessions, applied: at })
     }
 }
 

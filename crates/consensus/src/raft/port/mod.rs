@@ -5,11 +5,13 @@
 //! once, whatever happens.
 
 mod ask;
+mod gathering;
 mod handle;
 mod jobs;
 mod leaderless;
 mod machine;
 mod promises;
+mod propose;
 mod reads;
 mod sessions;
 
@@ -20,13 +22,14 @@ pub use sessions::SessionId;
 use super::{Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
 use bytes::Bytes;
+use gathering::Gathering;
 use leaderless::{Leaderless, Request};
 use machine::{Frozen, Machine, Outcome};
-use promises::{Again, Promises, Waiter, reason};
+use promises::{Promises, Waiter, reason};
 use quorate_core::{
-    Answer, Corrupt, Decider, Failure, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
+    Answer, Corrupt, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
 };
-use sessions::Envelope;
+use sessions::{Bounds, Envelope, Sessions};
 use std::collections::VecDeque;
 
 /// Entries of one apply job: short enough for reads to come in between.
@@ -41,7 +44,8 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     promises: Promises<S::Reply>,
     /// What waits until somebody is known to lead.
     leaderless: Leaderless<S>,
-    next_request: u64,
+    gathering: Gathering,
+    next_read: u64,
     /// Linearizable reads whose round is not confirmed, by request.
     unconfirmed: VecDeque<(u64, Reader<S>)>,
     /// Reads that wait for an index to be applied.
@@ -92,15 +96,15 @@ enum Done<S: StateMachine> {
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// A port around a state machine in its first state.
     pub fn new(state: S, decider: D, config: RaftConfig) -> Self {
-        let (sessions_max, session_window) = (config.sessions_max, config.session_window);
-        let sessions = sessions::Sessions::default();
+        let sessions = Sessions::default();
         RaftPort {
-            machine: Some(Machine { state, sessions, applied: LogId::ZERO, sessions_max, session_window }),
+            machine: Some(Machine { state, sessions, applied: LogId::ZERO }),
             decider,
             config,
             promises: Promises::new(),
             leaderless: Leaderless::new(),
-            next_request: 1,
+            gathering: Gathering::default(),
+            next_read: 1,
             unconfirmed: VecDeque::new(),
             confirmed: Vec::new(),
             early: VecDeque::new(),
@@ -135,81 +139,6 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// The decider, to look at.
     pub fn decider(&self) -> &D {
         &self.decider
-    }
-
-    fn request(&mut self) -> u64 {
-        let request = self.next_request;
-        self.next_request += 1;
-        request
-    }
-
-    fn propose(
-        &mut self,
-        envelope: Envelope,
-        command: Option<&S::Command>,
-        waiter: Waiter<S::Reply>,
-        cx: &mut PortCx<'_, Raft>,
-    ) {
-        if self.promises.len() + self.leaderless.len() >= self.config.promises_max {
-            return waiter.fail(Failure::Rejected(Reason::Busy));
-        }
-        let encoded = postcard::to_extend(&envelope, Vec::new()).and_then(|data| match command {
-            Some(command) => postcard::to_extend(command, data),
-            None => Ok(data),
-        });
-        let data = match encoded {
-            Ok(data) => data,
-            Err(why) => {
-                let why = Reason::Refused(format!("the command cannot be encoded: {why}"));
-                return waiter.fail(Failure::Rejected(why));
-            }
-        };
-        let max = self.config.entry_bytes_max;
-        if data.len() > max {
-            return waiter.fail(Failure::Rejected(Reason::TooLarge { bytes: data.len(), max }));
-        }
-        let (data, until) = (Bytes::from(data), cx.now + self.config.request_timeout);
-        // A session that was opened and never heard of harms nobody; it is the first to be closed.
-        let repeatable = !matches!(envelope, Envelope::Plain);
-        let waits = cx.protocol.leader().is_none();
-        if waits && self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
-            return waiter.fail(Failure::Rejected(Reason::Busy));
-        }
-        self.put_forward(Request::Propose { data, waiter, until, repeatable }, cx);
-    }
-
-    /// To the leader if there is one.
-    fn put_forward(&mut self, request: Request<S>, cx: &mut PortCx<'_, Raft>) {
-        if cx.protocol.leader().is_none() {
-            return self.leaderless.wait(request, cx.now + self.config.leader_patience);
-        }
-        match request {
-            Request::Propose { data, waiter, until, repeatable } => {
-                let request = self.request();
-                self.promises.asked(request, waiter, until, repeatable.then(|| data.clone()));
-                cx.command(Cmd::Propose { request, data });
-            }
-            Request::Read(reader) => {
-                let request = self.request();
-                self.unconfirmed.push_back((request, reader));
-                cx.command(Cmd::Read { request });
-            }
-        }
-    }
-
-    /// What was lost on its way and may be proposed again is.
-    fn propose_again(&mut self, cx: &mut PortCx<'_, Raft>) {
-        for Again { data, waiter, until } in self.promises.take_again() {
-            self.put_forward(Request::Propose { data, waiter, until, repeatable: true }, cx);
-        }
-    }
-
-    /// Somebody may lead by now: what waited for that goes on, before anything that came later.
-    fn end_leaderless(&mut self, cx: &mut PortCx<'_, Raft>) {
-        let Some(leader) = cx.protocol.leader().filter(|_| !self.leaderless.is_empty()) else { return };
-        for request in self.leaderless.end(leader) {
-            self.put_forward(request, cx);
-        }
     }
 
     /// A leader of this term is known. What an earlier one was asked it will not answer any more.
@@ -295,6 +224,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             return;
         }
         self.poisoned = Some(why.clone());
+        self.gathering.forget();
         self.settle_all(&Reason::Poisoned(why.clone()));
         cx.notice(RaftNotice::Poisoned { why });
         // One that cannot apply should not lead, and restores nothing.
@@ -324,7 +254,11 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Ask::Propose { envelope, command, promise } => {
                 self.propose(envelope, Some(&command), Waiter::Reply(promise), cx)
             }
-            Ask::Open { promise } => self.propose(Envelope::Open, None, Waiter::Opened(promise), cx),
+            Ask::Open { promise } => {
+                let RaftConfig { sessions_max, session_window: window, .. } = self.config;
+                let envelope = Envelope::Open(Bounds { sessions_max, window });
+                self.propose(envelope, None, Waiter::Opened(promise), cx)
+            }
             Ask::Read { policy, reader } => self.read(policy, reader, cx),
             Ask::Hints(hints) => {
                 let told = guarded(|| hints.into_iter().for_each(|hint| self.decider.hint(hint, cx.now)));
@@ -348,8 +282,8 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
 
     fn event(&mut self, event: Event, cx: &mut PortCx<'_, Raft>) {
         match event {
-            Event::Placed { request, placed } => {
-                self.promises.placed(request, placed, self.handed);
+            Event::Placed { first, count, placed } => {
+                self.promises.placed(first, count, placed, self.handed);
                 self.propose_again(cx);
             }
             Event::CaughtUp { upto } => {
@@ -459,6 +393,9 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     }
 
     fn wake_at(&self) -> Time {
+        if !self.gathering.is_empty() {
+            return Time::ZERO;
+        }
         let decides = self.leading.as_ref().is_some_and(|leading| leading.ready)
             && self.machine.is_some()
             && self.poisoned.is_none()
@@ -476,6 +413,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             reader(Err(Reason::Deadline));
         }
         self.decide(cx);
+        self.gathering.leave(cx);
     }
 
     fn stop(&mut self) {

@@ -71,11 +71,20 @@ impl<R> Promises<R> {
         std::mem::take(&mut self.again)
     }
 
-    /// A place, or none. The request is nearly always the first. What was `handed` out to be applied came to
-    /// something already, and to what is not known here any more.
-    pub fn placed(&mut self, request: u64, placed: Result<LogId, NotPlaced>, handed: Index) {
-        let Some(at) = self.unplaced.iter().position(|(number, _)| *number == request) else { return };
-        let Some((_, waiting)) = self.unplaced.remove(at) else { return };
+    /// Places of `count` requests from `first` on, or none. They are nearly always the first that wait. What was
+    /// `handed` out to be applied came to something already, and to what is not known here any more.
+    pub fn placed(&mut self, first: u64, count: u32, placed: Result<LogId, NotPlaced>, handed: Index) {
+        let at = self.unplaced.partition_point(|(number, _)| *number < first);
+        let behind =
+            self.unplaced.partition_point(|(number, _)| *number < first.saturating_add(count.into()));
+        let named: Vec<_> = self.unplaced.drain(at..behind).collect();
+        for (number, waiting) in named {
+            let placed = placed.map(|id| LogId { index: id.index + (number - first), ..id });
+            self.place(waiting, placed, handed);
+        }
+    }
+
+    fn place(&mut self, waiting: Waiting<R>, placed: Result<LogId, NotPlaced>, handed: Index) {
         match placed {
             Ok(id) if id.index <= handed => {
                 let why = "it was applied, or lost, before its place became known";

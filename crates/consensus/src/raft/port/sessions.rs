@@ -1,7 +1,7 @@
 //! Client sessions: a command that is repeated under its number is applied once (thesis §6.3). Part of the
 //! replicated state: everything here is decided by the log alone.
 
-use crate::raft::{Index, Term};
+use crate::raft::Index;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,8 +21,18 @@ pub enum Envelope {
         /// Everything up to here has been answered and will not be asked again.
         acknowledged: u64,
     },
-    /// Opens a session; carries no command.
-    Open,
+    /// Opens a session; carries no command, but the bounds of the replica where it was asked for: what is kept must
+    /// be the same everywhere, whatever the settings of the others.
+    Open(Bounds),
+}
+
+/// What is kept for sessions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Open sessions; beyond it the one used longest ago is closed.
+    pub sessions_max: u32,
+    /// Replies of this session for commands whose reply may not have been seen.
+    pub window: u32,
 }
 
 /// All sessions.
@@ -36,6 +46,7 @@ struct Session {
     /// The last index at which it was used: the session used longest ago goes first.
     used: Index,
     acknowledged: u64,
+    window: u32,
     replies: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -52,10 +63,10 @@ pub(crate) enum Known {
 }
 
 impl Sessions {
-    pub fn open(&mut self, at: Index, _term: Term, sessions_max: usize) -> SessionId {
+    pub fn open(&mut self, at: Index, bounds: Bounds) -> SessionId {
         let id = SessionId(at);
-        self.open.insert(id, Session { used: at, ..Session::default() });
-        while self.open.len() > sessions_max {
+        self.open.insert(id, Session { used: at, window: bounds.window, ..Session::default() });
+        while self.open.len() > bounds.sessions_max as usize {
             let oldest = self.open.iter().min_by_key(|(_, session)| session.used).map(|(id, _)| *id);
             oldest.and_then(|id| self.open.remove(&id));
         }
@@ -74,10 +85,10 @@ impl Sessions {
         }
     }
 
-    pub fn remember(&mut self, id: SessionId, sequence: u64, reply: Vec<u8>, window: usize) {
+    pub fn remember(&mut self, id: SessionId, sequence: u64, reply: Vec<u8>) {
         let Some(session) = self.open.get_mut(&id) else { return };
         session.replies.insert(sequence, reply);
-        while session.replies.len() > window {
+        while session.replies.len() > session.window as usize {
             if let Some((oldest, _)) = session.replies.pop_first() {
                 session.acknowledged = session.acknowledged.max(oldest);
             }
@@ -93,12 +104,14 @@ impl Sessions {
 mod tests {
     use super::*;
 
+    const FEW: Bounds = Bounds { sessions_max: 2, window: 2 };
+
     #[test]
     fn a_repeated_command_is_known_until_it_is_acknowledged() {
         let mut sessions = Sessions::default();
-        let id = sessions.open(7, 1, 10);
+        let id = sessions.open(7, FEW);
         assert!(matches!(sessions.ask(id, 1, 0, 8), Known::New));
-        sessions.remember(id, 1, vec![9], 10);
+        sessions.remember(id, 1, vec![9]);
         assert!(matches!(sessions.ask(id, 1, 0, 9), Known::Before(reply) if reply == [9]));
         assert!(matches!(sessions.ask(id, 2, 1, 10), Known::New));
         assert!(matches!(sessions.ask(id, 1, 0, 11), Known::Forgotten));
@@ -108,10 +121,10 @@ mod tests {
     #[test]
     fn the_session_used_longest_ago_goes_first() {
         let mut sessions = Sessions::default();
-        let a = sessions.open(1, 1, 2);
-        let b = sessions.open(2, 1, 2);
+        let a = sessions.open(1, FEW);
+        let b = sessions.open(2, FEW);
         sessions.ask(a, 1, 0, 3);
-        let c = sessions.open(4, 1, 2);
+        let c = sessions.open(4, FEW);
         assert!(matches!(sessions.ask(b, 1, 0, 5), Known::Expired));
         assert!(matches!(sessions.ask(a, 1, 0, 6), Known::New));
         assert!(matches!(sessions.ask(c, 1, 0, 7), Known::New));
@@ -120,9 +133,9 @@ mod tests {
     #[test]
     fn a_window_that_overflows_forgets_the_oldest_and_never_applies_it_again() {
         let mut sessions = Sessions::default();
-        let id = sessions.open(1, 1, 2);
+        let id = sessions.open(1, FEW);
         for sequence in 1..=3 {
-            sessions.remember(id, sequence, vec![], 2);
+            sessions.remember(id, sequence, vec![]);
         }
         assert!(matches!(sessions.ask(id, 1, 0, 9), Known::Forgotten));
         assert!(matches!(sessions.ask(id, 2, 0, 9), Known::Before(_)));
