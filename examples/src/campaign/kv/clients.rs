@@ -31,6 +31,11 @@ pub struct Client {
     answered: usize,
 }
 
+/// Paths that clients report.
+pub(super) const PATHS: [&str; 2] = [REPEATED, READ];
+const REPEATED: &str = "an operation is repeated under its number";
+const READ: &str = "a linearizable read is answered";
+
 /// Tries of one question before it is left unanswered.
 const TRIES_MAX: u32 = 40;
 
@@ -50,6 +55,16 @@ impl Client {
         !matches!(self.waiting, Waiting::Nothing)
     }
 
+    /// Whether nothing can be done before an answer comes.
+    fn waits(&self) -> bool {
+        match &self.waiting {
+            Waiting::Session(ticket) => !ticket.is_settled(),
+            Waiting::Change { ticket: Some(ticket), .. } => !ticket.is_settled(),
+            Waiting::Read { ticket: Some(ticket), .. } => !ticket.is_settled(),
+            _ => false,
+        }
+    }
+
     /// Takes an answer if there is one; asks again where it makes sense; asks something new if `more`.
     pub fn step<A>(
         &mut self,
@@ -60,6 +75,9 @@ impl Client {
         history: &mut Asked,
         more: bool,
     ) {
+        if self.waits() || (!more && !self.is_busy()) {
+            return;
+        }
         let via = handle(world.app(self.via)).clone();
         self.waiting = match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing if !more => Waiting::Nothing,
@@ -113,7 +131,7 @@ impl Client {
                 Ok(Err(why)) => {
                     self.elsewhere(&why, nodes, rng);
                     if matches!(why, Failure::Unknown(_)) {
-                        world.sometimes("an operation is repeated under its number");
+                        world.sometimes(REPEATED);
                     }
                     Waiting::Change { sequence, op, ticket: None, asked, tries: tries + 1 }
                 }
@@ -125,7 +143,7 @@ impl Client {
             Waiting::Read { key, ticket: Some(ticket), asked, tries } => match ticket.try_take() {
                 Err(ticket) => Waiting::Read { key, ticket: Some(ticket), asked, tries },
                 Ok(Ok(value)) => {
-                    world.sometimes("a linearizable read is answered");
+                    world.sometimes(READ);
                     history.returned(asked, RegisterAnswer::Value(value), world.now());
                     self.seen = Some((key, value));
                     self.answered += 1;
