@@ -47,12 +47,9 @@ impl NamedEdges {
 /// Ours: described by names, taken in by an engine.
 pub fn load_ours(named: &NamedEdges) -> Engine {
     let mut spec = GraphSpec::with_capacity(named.tasks.len(), named.edges.len());
-    for task in &named.tasks {
-        spec.add(TaskSpec::new(task.as_str()));
-    }
-    for (from, to) in &named.edges {
-        spec.edge(&named.tasks[*from as usize], &named.tasks[*to as usize]);
-    }
+    spec.add_all(named.tasks.iter().map(|task| TaskSpec::new(task.as_str())));
+    let name = |at: u32| named.tasks[at as usize].as_str();
+    spec.edges(named.edges.iter().map(|(from, to)| (name(*from), name(*to))));
     let mut engine = Engine::new(EngineConfig::default()).unwrap();
     engine.submit(&spec).unwrap();
     engine

@@ -12,6 +12,7 @@ mod digest;
 pub mod dispatch;
 pub mod engine;
 pub mod graph;
+mod index;
 mod local;
 mod machine;
 pub mod mirror;

@@ -45,6 +45,8 @@ impl StateMachine for Work {
         self.0.apply(command)
     }
 
+    /// Shares the graph and the results with the view; copied are 80 bytes a task, the queue and the agents. The
+    /// first change of the graph while the view is held copies the graph.
     fn freeze(&self) -> Engine {
         self.0.clone()
     }

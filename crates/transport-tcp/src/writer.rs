@@ -105,6 +105,7 @@ impl Writer {
                 // It may have failed only after the connection stood.
                 self.drop_line();
                 self.peer.queue.note_failure(&self.shared.counters);
+                self.tell_lost();
                 self.pause();
                 false
             }
@@ -134,10 +135,19 @@ impl Writer {
             self.line.as_ref().is_some_and(|line| line.opened.elapsed() >= self.shared.config.backoff_max);
         self.drop_line();
         count(&self.shared.counters.connections_lost);
+        self.tell_lost();
         if lasted {
             self.backoff = self.shared.config.backoff;
         } else {
             self.pause();
+        }
+    }
+
+    /// Only of connections that this side opened, to the address that it was given: those that were taken bear
+    /// a name that nobody has proven. What the transport closes itself is not lost.
+    fn tell_lost(&self) {
+        if !self.peer.queue.is_closed() {
+            self.shared.inbox.lost(self.peer.id);
         }
     }
 

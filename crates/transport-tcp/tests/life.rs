@@ -255,3 +255,37 @@ fn a_bell_that_drops_the_transport_does_not_wait_for_itself() {
     here.send(B, &control("stop"));
     assert!(until(|| there.lock().unwrap().is_none()));
 }
+
+#[test]
+fn a_peer_that_ends_or_was_never_there_is_told_as_lost_and_what_strangers_close_is_not() {
+    let (at_a, at_b) = (Inbox::default(), Inbox::default());
+    let mut a = bind(A, &at_a, &config());
+    let mut b = bind(B, &at_b, &config());
+    let lost = || {
+        let mut peers = Vec::new();
+        at_a.take_lost(&mut peers);
+        peers
+    };
+    a.peers().set(B, b.local_addr()).unwrap();
+    assert!(gets_through(&mut a, B, &at_b));
+    // Somebody says that it is B, and goes.
+    let mut stranger = Tcp::bind("127.0.0.1:0", B, Inbox::default(), config()).unwrap();
+    stranger.peers().set(A, a.local_addr()).unwrap();
+    assert!(gets_through(&mut stranger, A, &at_a));
+    drop(stranger);
+    assert!(until(|| a.peers().connections() == 0));
+    assert_eq!(lost(), []);
+    b.close();
+    // Noticed by whoever has something to say.
+    assert!(until(|| {
+        a.send(B, &control("hello?"));
+        lost() == [B]
+    }));
+    // No connection can be opened: told again, as a hint may be.
+    assert!(until(|| {
+        a.send(B, &control("hello?"));
+        lost() == [B]
+    }));
+    a.close();
+    assert_eq!(lost(), [], "its own end is no loss");
+}

@@ -6,9 +6,10 @@
 
 use bytes::Bytes;
 use quorate_core::{Class, NodeId, class_of};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bounds of an inbox. A frame that is larger than the bytes left is given back, and so is every frame of its
@@ -25,7 +26,7 @@ pub struct InboxLimits {
     pub control_bytes_max: usize,
     /// Bytes of one class that wait to be taken, over all peers. Default 256 MiB (guess).
     pub total_bytes_max: usize,
-    /// Peers whose frames wait at the same time. Default 4,096 (guess).
+    /// Peers whose frames wait at the same time, and peers that are known to be lost. Default 4,096 (guess).
     pub peers_max: usize,
 }
 
@@ -53,6 +54,8 @@ pub struct Inbox(Arc<Inner>);
 struct Inner {
     queues: Mutex<Queues>,
     limits: InboxLimits,
+    /// Whether any peer may be among the lost: most turns ask, and hardly any finds one.
+    any_lost: AtomicBool,
     bell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -64,6 +67,8 @@ struct Queues {
     /// Bytes that wait: control, data.
     bytes: [usize; 2],
     refused: u64,
+    /// Peers whose connection the transport lost, and of whom nothing came since.
+    lost: BTreeSet<NodeId>,
 }
 
 /// What waits of one peer: control, data. Never both empty.
@@ -83,7 +88,12 @@ struct Queue {
 impl Inbox {
     /// An empty inbox.
     pub fn new(limits: InboxLimits) -> Inbox {
-        Inbox(Arc::new(Inner { queues: Mutex::default(), limits, bell: OnceLock::new() }))
+        Inbox(Arc::new(Inner {
+            queues: Mutex::default(),
+            limits,
+            any_lost: AtomicBool::new(false),
+            bell: OnceLock::new(),
+        }))
     }
 
     /// Puts in a frame that arrived. `from` is only where to answer; who really spoke, the link finds out.
@@ -95,10 +105,39 @@ impl Inbox {
         }
         queues.push(from, frame);
         drop(queues);
-        if let Some(bell) = self.0.bell.get() {
-            bell();
-        }
+        self.ring();
         Ok(())
+    }
+
+    /// Says that the way *to* this peer is lost: a connection that was opened to it broke, or none could be opened.
+    /// A hint, for a transport that notices such things; it may come often, and a frame of the peer's that
+    /// comes later takes it back.
+    ///
+    /// Not to be said of connections that others opened: whoever opens one says whose it is, and by closing it
+    /// again would have a peer taken for lost.
+    pub fn lost(&self, peer: NodeId) {
+        let mut queues = self.queues();
+        if queues.lost.len() >= self.0.limits.peers_max || !queues.lost.insert(peer) {
+            return;
+        }
+        self.0.any_lost.store(true, Ordering::Release);
+        drop(queues);
+        self.ring();
+    }
+
+    /// Takes the peers that were lost and of whom no frame waits, each once.
+    pub fn take_lost(&self, into: &mut Vec<NodeId>) {
+        if !self.0.any_lost.load(Ordering::Acquire) {
+            return;
+        }
+        let mut queues = self.queues();
+        let Queues { lost, peers, .. } = &mut *queues;
+        let before = into.len();
+        into.extend(lost.iter().filter(|peer| !peers.contains_key(peer)));
+        into[before..].iter().for_each(|peer| {
+            lost.remove(peer);
+        });
+        self.0.any_lost.store(!lost.is_empty(), Ordering::Release);
     }
 
     /// Takes at most `max` frames, one of each peer in turn and of its two classes by turns, going on where the
@@ -121,9 +160,15 @@ impl Inbox {
         self.queues().refused
     }
 
-    /// Has `bell` called after every delivery. Set once, by whoever drives the node.
+    /// Has `bell` called after every delivery and loss. Set once, by whoever drives the node.
     pub fn on_deliver(&self, bell: impl Fn() + Send + Sync + 'static) {
         let _ = self.0.bell.set(Box::new(bell));
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = self.0.bell.get() {
+            bell();
+        }
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -158,6 +203,9 @@ impl Queues {
     }
 
     fn push(&mut self, from: NodeId, frame: Bytes) {
+        if !self.lost.is_empty() {
+            self.lost.remove(&from);
+        }
         let lane = lane(class_of(&frame));
         self.bytes[lane] += frame.len();
         let queue = &mut self.peers.entry(from).or_default().queues[lane];
@@ -300,6 +348,29 @@ mod tests {
         inbox.deliver(NodeId(1), Bytes::new()).unwrap();
         assert!(inbox.deliver(NodeId(1), Bytes::from_static(&[0; 31])).is_err());
         assert!(inbox.deliver(NodeId(1), control(1)).is_ok());
+    }
+
+    #[test]
+    fn a_lost_peer_is_told_once_behind_its_frames_unless_it_spoke_again() {
+        let inbox = Inbox::new(InboxLimits { peers_max: 2, ..InboxLimits::default() });
+        let lost = || {
+            let mut into = Vec::new();
+            inbox.take_lost(&mut into);
+            into.into_iter().map(|peer| peer.0).collect::<Vec<u64>>()
+        };
+        inbox.deliver(NodeId(1), data(1)).unwrap();
+        inbox.lost(NodeId(1));
+        inbox.lost(NodeId(2));
+        inbox.lost(NodeId(2));
+        inbox.lost(NodeId(3));
+        assert_eq!(lost(), [2], "twice is once, a frame of the first waits, and there are bounds");
+        assert_eq!(taken(&inbox, 10), [(1, 1)]);
+        assert_eq!(lost(), [1]);
+        assert!(lost().is_empty());
+        inbox.lost(NodeId(1));
+        inbox.deliver(NodeId(1), data(2)).unwrap();
+        taken(&inbox, 10);
+        assert!(lost().is_empty(), "it spoke again");
     }
 
     #[test]

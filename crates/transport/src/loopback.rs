@@ -46,30 +46,46 @@ impl Loopback {
     }
 
     /// Attaches a node. If one of this id is attached, it is replaced: its transport falls silent and its inbox
-    /// gets nothing more.
+    /// gets nothing more. The others are told that they lost it.
     pub fn transport(&self, id: NodeId, inbox: Inbox) -> LoopbackTransport {
-        let mut state = self.write();
-        state.lives += 1;
-        let life = state.lives;
-        state.nodes.insert(id, Attached { inbox, life });
+        let (replaced, life) = {
+            let mut state = self.write();
+            state.lives += 1;
+            let life = state.lives;
+            (state.nodes.insert(id, Attached { inbox, life }).is_some(), life)
+        };
+        if replaced {
+            self.tell_lost(id);
+        }
         LoopbackTransport { network: self.clone(), me: id, life }
     }
 
-    /// Detaches a node, as its crash would: nothing comes in, and nothing that its transport sends goes out.
+    /// Detaches a node, as its crash would: nothing comes in, and nothing that its transport sends goes out. The
+    /// others are told that they lost it.
     pub fn detach(&self, id: NodeId) {
-        self.write().nodes.remove(&id);
+        let removed = self.write().nodes.remove(&id);
+        if removed.is_some() {
+            self.tell_lost(id);
+        }
     }
 
-    /// Lets nothing pass between two nodes, either way, until [`Loopback::mend`].
+    /// Lets nothing pass between two nodes, either way, until [`Loopback::mend`]. Both are told that they lost the
+    /// other.
     pub fn cut(&self, a: NodeId, b: NodeId) {
-        let mut state = self.write();
-        state.cuts.insert((a, b));
-        state.cuts.insert((b, a));
+        self.cut_one_way(a, b);
+        self.cut_one_way(b, a);
     }
 
-    /// Lets nothing pass from one node to another; the way back stays open.
+    /// Lets nothing pass from one node to another, which the first is told; the way back stays open.
     pub fn cut_one_way(&self, from: NodeId, to: NodeId) {
-        self.write().cuts.insert((from, to));
+        let inbox = {
+            let mut state = self.write();
+            state.cuts.insert((from, to));
+            state.nodes.get(&from).map(|node| node.inbox.clone())
+        };
+        if let Some(inbox) = inbox {
+            inbox.lost(to);
+        }
     }
 
     /// Takes back what was cut between two nodes, either way.
@@ -92,6 +108,16 @@ impl Loopback {
     /// Frames dropped: the addressee is not there, the pair is cut, or the inbox is full.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Tells all others that they lost a node. Not under the lock: who listens to a bell may send.
+    fn tell_lost(&self, id: NodeId) {
+        let others: Vec<Inbox> = {
+            let state = self.read();
+            let others = state.nodes.iter().filter(|(other, _)| **other != id);
+            others.map(|(_, node)| node.inbox.clone()).collect()
+        };
+        others.iter().for_each(|inbox| inbox.lost(id));
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -128,9 +154,16 @@ impl Transport for LoopbackTransport {
 
 impl Drop for LoopbackTransport {
     fn drop(&mut self) {
-        let mut state = self.network.write();
-        if state.nodes.get(&self.me).is_some_and(|node| node.life == self.life) {
-            state.nodes.remove(&self.me);
+        let mine = {
+            let mut state = self.network.write();
+            let mine = state.nodes.get(&self.me).is_some_and(|node| node.life == self.life);
+            if mine {
+                state.nodes.remove(&self.me);
+            }
+            mine
+        };
+        if mine {
+            self.network.tell_lost(self.me);
         }
     }
 }
@@ -190,6 +223,32 @@ mod tests {
         a.send(B, &frame("z"));
         new.send(A, &frame("z"));
         assert_eq!((bodies(&second).len(), net.dropped()), (0, 3));
+    }
+
+    #[test]
+    fn whoever_loses_a_peer_is_told_once_and_nobody_else_is() {
+        let (net, at_a, at_b) = (Loopback::new(), Inbox::default(), Inbox::default());
+        let lost = |inbox: &Inbox| {
+            let mut peers = Vec::new();
+            inbox.take_lost(&mut peers);
+            peers
+        };
+        let _a = net.transport(A, at_a.clone());
+        let b = net.transport(B, at_b.clone());
+        assert!(lost(&at_a).is_empty() && lost(&at_b).is_empty());
+        net.cut_one_way(A, B);
+        assert_eq!((lost(&at_a), lost(&at_b)), (vec![B], vec![]));
+        net.cut(A, B);
+        assert_eq!((lost(&at_a), lost(&at_b)), (vec![B], vec![A]));
+        net.mend_all();
+        let second = net.transport(B, Inbox::default());
+        assert_eq!(lost(&at_a), [B], "replaced");
+        drop(b);
+        assert!(lost(&at_a).is_empty(), "the old one's end is not the new one's");
+        drop(second);
+        assert_eq!(lost(&at_a), [B], "dropped");
+        net.detach(A);
+        assert!(lost(&at_b).is_empty(), "one that is not attached itself");
     }
 
     #[test]

@@ -70,9 +70,12 @@ pub struct Boot {
 /// What is known of a peer's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// A handshake was completed with this life of this journal.
+    /// A handshake was completed with this life of this journal; or the peer was down, and its session brought
+    /// a message again, which comes next.
     Up(Boot),
-    /// The session is gone (refused, replaced, or the transport said so).
+    /// The transport said that it lost the way to the peer, or the session was given up to make room. Told only after
+    /// [`LinkState::Up`], and only where the transport notices such things: without it a peer may be gone, too.
+    /// A new session is told by its `Up` alone.
     Down,
 }
 

@@ -1,5 +1,6 @@
 //! Looking at a lane from outside, between steps.
 
+use super::sessions::Known;
 use super::{Lane, Life};
 use crate::observe::{FrameCounts, JobCounts, JournalCounts, NodeStatus, Session};
 use quorate_core::{Host, Time};
@@ -24,8 +25,9 @@ impl Lane {
 impl Life {
     pub(super) fn status(&self, now: Time) -> NodeStatus {
         let (tally, crew, host) = (&self.hands.tally, &self.hands.crew, self.turn.protocol());
-        let stands = |(peer, incarnation): &(_, u64)| {
-            self.hands.link.peer(*peer).map(|_| Session { peer: *peer, incarnation: *incarnation })
+        let stands = |known: &Known| {
+            let Known { peer, incarnation, down } = *known;
+            self.hands.link.peer(peer).map(|_| Session { peer, incarnation, down })
         };
         NodeStatus {
             id: self.id,

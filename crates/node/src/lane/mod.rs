@@ -12,6 +12,7 @@ mod build;
 mod close;
 mod hands;
 mod look;
+mod sessions;
 
 pub use build::prepare;
 
@@ -23,10 +24,11 @@ use crate::{NodeConfig, Stopped};
 use bytes::Bytes;
 use hands::Hands;
 use quorate_core::{
-    AnyAsk, Boot, Class, ClusterId, Door, Host, HostCmd, HostMsg, Input, LinkState, NodeId, Received, Rng,
-    ScopeId, Time, Turn, Wall,
+    AnyAsk, Boot, Class, ClusterId, Door, Host, HostCmd, HostMsg, Input, NodeId, Received, Rng, ScopeId,
+    Time, Turn, Wall,
 };
 use quorate_transport::Inbox;
+use sessions::Sessions;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -78,8 +80,9 @@ struct Life {
     asks: VecDeque<(ScopeId, AnyAsk)>,
     /// The wake time at the end of the last turn, if it lay ahead then. Others are not late but batched.
     armed: Option<Time>,
-    /// Peers with which a session was made, sorted.
-    sessions: Vec<(NodeId, u64)>,
+    sessions: Sessions,
+    /// Reused.
+    lost: Vec<NodeId>,
     replayed: u64,
     busy: Duration,
     wake_late: Latency,
@@ -274,27 +277,15 @@ impl Life {
                     self.hands.tally.dropped_full += 1;
                 }
                 Received::Message { from, scope, class, body } => {
+                    self.on_heard(from);
                     self.step(Input::Message { from, msg: HostMsg { scope, class, body } });
                 }
                 Received::Up { peer, boot } => self.on_up(peer, boot),
             }
         }
         self.frames = frames;
+        self.take_lost();
         more
-    }
-
-    fn on_up(&mut self, peer: NodeId, boot: Boot) {
-        tracing::info!(node = %self.id, %peer, incarnation = boot.incarnation, "a session stands");
-        match self.sessions.binary_search_by_key(&peer, |(id, _)| *id) {
-            Ok(at) => self.sessions[at].1 = boot.incarnation,
-            Err(at) => self.sessions.insert(at, (peer, boot.incarnation)),
-        }
-        if self.sessions.len() > self.config.link.peers_max {
-            // The link has forgotten somebody.
-            let link = &self.hands.link;
-            self.sessions.retain(|(id, _)| link.peer(*id).is_some());
-        }
-        self.step(Input::Link { peer, state: LinkState::Up(boot) });
     }
 
     /// True if there are more that can be taken.

@@ -65,6 +65,8 @@ pub struct Session {
     pub peer: NodeId,
     /// Which life of its journal.
     pub incarnation: u64,
+    /// The transport lost the way to it, and nothing was heard of it since.
+    pub down: bool,
 }
 
 /// Frames of a node.

@@ -13,6 +13,8 @@ pub struct Ledger {
     pub batches: Vec<usize>,
     pub heard: Vec<(NodeId, Say)>,
     pub up: Vec<NodeId>,
+    /// What it was told of links, each with how many messages it had heard by then.
+    pub links: Vec<(NodeId, Option<u64>, usize)>,
     pub beats: u64,
     /// Of every step.
     pub times: Vec<Time>,
@@ -52,6 +54,7 @@ impl Ledger {
             batches: Vec::new(),
             heard: Vec::new(),
             up: Vec::new(),
+            links: Vec::new(),
             beats: 0,
             times: Vec::new(),
             waiting: Vec::new(),
@@ -103,8 +106,12 @@ impl Protocol for Ledger {
             }
             Input::Command(LedgerCmd::Panic) => panic!("a bug"),
             Input::Wake => self.on_wake(cx),
-            Input::Link { peer, state: LinkState::Up(_) } => self.up.push(peer),
-            Input::Link { .. } | Input::Durable(_) => {}
+            Input::Link { peer, state: LinkState::Up(boot) } => {
+                self.up.push(peer);
+                self.links.push((peer, Some(boot.incarnation), self.heard.len()));
+            }
+            Input::Link { peer, state: LinkState::Down } => self.links.push((peer, None, self.heard.len())),
+            Input::Durable(_) => {}
         }
     }
 

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use quorate_core::*;
 use quorate_journal::{Journal, MemoryDisk};
 use quorate_node::{Lane, Next, NodeConfig, Running, StartError, prepare, start};
-use quorate_transport::Inbox;
+use quorate_transport::{Inbox, Loopback};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,15 @@ impl Setup {
     /// Everything on the lane.
     pub fn in_memory(id: u64) -> Setup {
         Setup { config: NodeConfig::memory(), ..Setup::new(id) }
+    }
+
+    /// On a network that says whom it lost.
+    pub fn prepare_on(&self, net: &Loopback) -> (Lane, Running, App) {
+        let (assembly, _, inbox, journal, app) = self.parts();
+        let transport = net.transport(self.id, inbox.clone());
+        let (lane, running) =
+            prepare(assembly, transport, inbox, journal, self.config.clone()).expect("it is ready");
+        (lane, running, app)
     }
 
     fn parts(&self) -> (Assembly, Plug, Inbox, Gated, App) {

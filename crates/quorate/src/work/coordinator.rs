@@ -1,17 +1,17 @@
 //! The coordinator's end.
 
-use super::levels::{HEAD, Line, Told, decode, encode, lease_key};
-use super::{Scopes, mirror_config};
+use super::leases::Leases;
+use super::levels::{Line, decode};
+use super::{ASTRAY_MAX, Scopes, mirror_config};
 use crate::builder::Problem;
 use crate::raft::{RaftConfig, RaftHandle, RaftPort, RaftStatus, Read};
 use crate::{NodeBuilder, NodeId, Ticket};
-use bytes::Bytes;
 use quorate_health::watch::{Subject, Verdict, Verdicts, Watch, WatchConfig, WatchPort};
 use quorate_scheduler::dispatch::{DispatchConfig, Finished, Health, Hint, LeastLoaded, Placement, Report};
 use quorate_scheduler::engine::{Command, EngineConfig, Reply};
-use quorate_scheduler::mirror::{Mirror, MirrorAsk, MirrorCmd, MirrorEvent, MirrorPort};
+use quorate_scheduler::mirror::{Mirror, MirrorAsk, MirrorEvent, MirrorPort};
 use quorate_scheduler::{Dispatcher, GraphSpec, LeaseLevel, Work};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Settings of a coordinator. All coordinators should have the same.
@@ -174,7 +174,10 @@ impl Reported {
         self.hosts_changed |= matches!(line, Some(Line::Hosts(_)));
         let before = match line {
             Some(Line::Astray(finished)) => {
-                self.astray.push(finished);
+                // For the books alone: what is too much of it is left out.
+                if self.astray.len() < ASTRAY_MAX {
+                    self.astray.push(finished);
+                }
                 self.lines.remove(&key)
             }
             Some(line) => self.lines.insert(key, line),
@@ -197,35 +200,5 @@ impl Reported {
         }
         report.hosts = std::mem::take(&mut self.hosts_changed).then_some(hosts);
         report
-    }
-}
-
-/// The levels told to worker nodes.
-#[derive(Default)]
-struct Leases {
-    told: BTreeSet<NodeId>,
-}
-
-impl Leases {
-    fn commands(&mut self, level: &LeaseLevel) -> Vec<MirrorCmd> {
-        let head = || (HEAD, encode(&Told::Head { term: level.term, leads: level.leads }));
-        let mut commands = Vec::new();
-        let named: BTreeSet<NodeId> = level.nodes.iter().map(|node| node.node).collect();
-        if level.whole || !level.leads {
-            // Whoever is not named holds nothing under this leader; and whoever follows says nothing at all.
-            for to in self.told.difference(&named) {
-                commands.push(MirrorCmd::Replace { to: *to, all: vec![head()] });
-            }
-        }
-        for node in &level.nodes {
-            let leases = node
-                .leases
-                .iter()
-                .map(|granted| (lease_key(granted.lease), encode(&Told::Lease(granted.clone()))));
-            let all: Vec<(u64, Bytes)> = std::iter::once(head()).chain(leases).collect();
-            commands.push(MirrorCmd::Replace { to: node.node, all });
-        }
-        self.told.extend(named);
-        commands
     }
 }

@@ -3,28 +3,18 @@
 //! **Invariant.** What has ended is told until its lease is seen to be over by the leader of the newest term heard
 //! of; a leader of an older term takes nothing away and gives nothing out.
 
+use super::ASTRAY_MAX;
 use super::levels::{HEAD, HOSTS_A_KEY, Line, Told, decode, encode, hosts_key, is_lease_key, lease_key};
+use super::orders::Orders;
 use crate::{Cx, Input, NodeId, Port, PortCx, Promise, Protocol, Time};
 use bytes::Bytes;
 use quorate_core::Corrupt;
 use quorate_scheduler::dispatch::{End, Finished, Granted};
 use quorate_scheduler::engine::{AgentSpec, Lease};
 use quorate_scheduler::mirror::{MirrorCmd, MirrorEvent};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// What an agent is told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Order {
-    /// Run this, and tell how it ended under its lease.
-    Start(Granted),
-    /// Its lease is over (it was given to another, or its result is known): whatever comes of it counts nothing.
-    Drop(Granted),
-    /// It was cancelled: stop it, and tell [`End::Stopped`].
-    Cancel(Granted),
-}
 
 /// What a crew did in this life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -78,34 +68,8 @@ pub(super) enum CrewAsk {
 #[derive(Debug)]
 pub(super) struct Tell(pub Vec<MirrorCmd>);
 
-/// Orders on their way to the application. Bounded by the leases that coordinators give to the slots of its agents.
-#[derive(Clone, Default)]
-pub(super) struct Orders(Arc<(Mutex<VecDeque<Order>>, Condvar)>);
-
-impl Orders {
-    fn put(&self, order: Order) {
-        self.queue().push_back(order);
-        self.0.1.notify_one();
-    }
-
-    pub fn take(&self) -> Option<Order> {
-        self.queue().pop_front()
-    }
-
-    pub fn wait(&self, patience: Duration) -> Option<Order> {
-        let empty = |queue: &mut VecDeque<Order>| queue.is_empty();
-        let waited = self.0.1.wait_timeout_while(self.queue(), patience, empty);
-        waited.unwrap_or_else(PoisonError::into_inner).0.pop_front()
-    }
-
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Order>> {
-        // Nothing that can panic runs under the lock.
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 pub(super) struct Crew {
-    coordinators: Vec<NodeId>,
+    coordinators: BTreeSet<NodeId>,
     beat_every: Duration,
     beat_at: Time,
     beats: u64,
@@ -134,13 +98,11 @@ struct Attempt {
     ended: bool,
 }
 
-/// Ends of leases that are not held, kept at the same time.
-const ASTRAY_MAX: usize = 1024;
 /// How long such an end is told.
 const ASTRAY_FOR: Duration = Duration::from_secs(5);
 
 impl Crew {
-    pub fn new(coordinators: Vec<NodeId>, beat_every: Duration, orders: Orders) -> Crew {
+    pub fn new(coordinators: BTreeSet<NodeId>, beat_every: Duration, orders: Orders) -> Crew {
         Crew {
             coordinators,
             beat_every,
@@ -223,8 +185,8 @@ impl Crew {
             return;
         };
         self.term = level.term;
-        let wanted: BTreeMap<Lease, Granted> =
-            level.leases.values().map(|granted| (granted.lease, granted.clone())).collect();
+        let wanted: BTreeMap<Lease, &Granted> =
+            level.leases.values().map(|granted| (granted.lease, granted)).collect();
         let mut lines = Vec::new();
         let over: Vec<Lease> =
             self.attempts.keys().copied().filter(|lease| !wanted.contains_key(lease)).collect();
@@ -233,29 +195,32 @@ impl Crew {
             lines.push((lease_key(lease), None));
             if !attempt.ended {
                 self.counters.dropped += 1;
-                self.orders.put(Order::Drop(attempt.granted));
+                self.orders.over(attempt.granted);
             }
         }
         for (lease, granted) in wanted {
             match self.attempts.get_mut(&lease) {
                 Some(attempt) => {
                     let cancelled = granted.cancel && !attempt.granted.cancel && !attempt.ended;
-                    attempt.granted = granted;
+                    if attempt.granted != *granted {
+                        attempt.granted.clone_from(granted);
+                    }
                     if cancelled {
-                        self.orders.put(Order::Cancel(attempt.granted.clone()));
+                        self.orders.cancel(granted.clone());
                     }
                 }
-                None if granted.cancel => {
-                    // Never begun here: there is nothing to stop.
-                    let end = Finished { lease, end: End::Stopped };
-                    lines.push((lease_key(lease), Some(encode(&Line::Finished(end)))));
-                    self.attempts.insert(lease, Attempt { granted, progress: 0, ended: true });
-                }
                 None => {
-                    self.counters.started += 1;
-                    lines.push((lease_key(lease), Some(encode(&Line::Running(lease, 0)))));
-                    self.orders.put(Order::Start(granted.clone()));
-                    self.attempts.insert(lease, Attempt { granted, progress: 0, ended: false });
+                    // Cancelled before it was begun here: there is nothing to stop.
+                    let ended = granted.cancel;
+                    let line = if ended {
+                        Line::Finished(Finished { lease, end: End::Stopped })
+                    } else {
+                        self.counters.started += 1;
+                        self.orders.start(granted.clone());
+                        Line::Running(lease, 0)
+                    };
+                    lines.push((lease_key(lease), Some(encode(&line))));
+                    self.attempts.insert(lease, Attempt { granted: granted.clone(), progress: 0, ended });
                 }
             }
         }

@@ -15,11 +15,14 @@
 
 mod coordinator;
 mod crew;
+mod leases;
 mod levels;
+mod orders;
 mod worker;
 
 pub use coordinator::{WorkConfig, WorkHandle};
-pub use crew::{CrewCounters, Order};
+pub use crew::CrewCounters;
+pub use orders::Order;
 pub use worker::{WorkerConfig, WorkerHandle};
 
 pub use quorate_scheduler::dispatch::{CapabilityMatch, End, LeastLoaded, Placement, RoundRobin};
@@ -51,6 +54,9 @@ impl Scopes {
         }
     }
 }
+
+/// Ends of leases that a node does not hold, kept at the same time at either end.
+const ASTRAY_MAX: usize = 1024;
 
 /// A lease names its inputs, which may be many; a node's level may be large.
 fn mirror_config() -> MirrorConfig {

@@ -1,6 +1,7 @@
 //! The worker node's end.
 
-use super::crew::{Crew, CrewAsk, CrewCounters, Order, Orders, Silent, Tell};
+use super::crew::{Crew, CrewAsk, CrewCounters, Silent, Tell};
+use super::orders::{Order, Orders};
 use super::{Scopes, mirror_config};
 use crate::builder::Problem;
 use crate::{AgentId, Door, NodeBuilder, NodeId, Reason, ScopeId, Ticket, promise};
@@ -8,6 +9,7 @@ use quorate_health::watch::{Health, Watch, WatchConfig, WatchPort};
 use quorate_scheduler::dispatch::End;
 use quorate_scheduler::engine::{AgentSpec, Lease};
 use quorate_scheduler::mirror::{Mirror, MirrorAsk, MirrorEvent, MirrorPort};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,7 +18,8 @@ use std::time::Duration;
 pub struct WorkerConfig {
     /// Whom it works for.
     pub coordinators: Vec<NodeId>,
-    /// How often it tells that it is there. At most a quarter of the dispatcher's `suspect_after`. Default 200 ms.
+    /// How often it tells that it is there. Above zero, and at most a quarter of the dispatcher's
+    /// `suspect_after`. Default 200 ms.
     pub beat_every: Duration,
 }
 
@@ -108,8 +111,14 @@ impl NodeBuilder {
             let why = "a worker needs coordinators".to_owned();
             self.problem(Problem::Scope { scope: name.to_owned(), why });
         }
+        if config.beat_every.is_zero() {
+            let why = "beat_every is zero: it must be longer".to_owned();
+            self.problem(Problem::Scope { scope: name.to_owned(), why });
+        }
+        // One that is named twice is told once.
+        let coordinators: BTreeSet<NodeId> = config.coordinators.into_iter().collect();
         let orders = Orders::default();
-        let crew = Crew::new(config.coordinators, config.beat_every, orders.clone());
+        let crew = Crew::new(coordinators, config.beat_every, orders.clone());
         self.scope(scopes.leases, Mirror::new(self.id(), mirror_config()), MirrorPort);
         self.scope(scopes.reports, Mirror::new(self.id(), mirror_config()), MirrorPort);
         self.scope(scopes.health, Watch::new(watch), WatchPort);

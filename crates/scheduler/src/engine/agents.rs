@@ -1,13 +1,16 @@
 //! The agents as the engine knows them: data. Who hosts them, what they can do, how much they do at once, and which
 //! leases they hold.
 
-use crate::graph::names::{Index, hash};
+use crate::index::{Index, Keyed, hash};
 use quorate_core::{AgentId, NodeId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Different lists of skills, and different lists of needs, that are told apart.
 pub const PROFILES_MAX: usize = 1 << 16;
+
+/// Names of capabilities, of skills and needs together.
+pub const CAPABILITIES_MAX: usize = 1 << 16;
 
 /// An agent as its node announces it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -90,7 +93,7 @@ struct Home {
 
 /// The index says nothing that the table does not.
 #[derive(Clone, Default, Debug)]
-struct ById(Index);
+struct ById(Index<AgentId>);
 
 impl PartialEq for ById {
     fn eq(&self, _: &ById) -> bool {
@@ -100,7 +103,7 @@ impl PartialEq for ById {
 
 impl Agents {
     pub fn find(&self, id: AgentId) -> Option<u32> {
-        self.index.0.find(hash_of(id), |slot| self.get(slot).is_some_and(|agent| agent.id == id))
+        self.index.0.find(hash_of(id), &id, |slot| self.get(slot).is_some_and(|agent| agent.id == id))
     }
 
     pub fn get(&self, slot: u32) -> Option<&Agent> {
@@ -167,6 +170,9 @@ impl Agents {
 
     /// Takes out one whose leases were taken from it.
     pub fn remove(&mut self, slot: u32) -> Option<Agent> {
+        // While its name still stands there.
+        self.get(slot)?;
+        self.index.0.remove(slot, &Names(&self.table));
         let agent = self.table.get_mut(slot as usize)?.take()?;
         debug_assert!(agent.leases.is_empty(), "an agent left with its leases");
         self.free.push(slot);
@@ -179,18 +185,39 @@ impl Agents {
                 self.nodes.remove(&agent.node);
             }
         }
-        let table = &self.table;
-        let id = |slot: u32| {
-            let id = if let Some(Some(other)) = table.get(slot as usize) { other.id } else { agent.id };
-            hash_of(id)
-        };
-        self.index.0.remove(hash_of(agent.id), slot, id);
         Some(agent)
     }
 
-    /// Whether so many more lists of capabilities that tasks need can be told apart.
-    pub fn has_room_for_needs(&self, lists: usize) -> bool {
-        self.needs.len() + lists < PROFILES_MAX
+    /// Whether these lists of what tasks need can be told apart from those that are there.
+    pub fn has_room_for_needs<'a>(&self, lists: impl ExactSizeIterator<Item = &'a [String]> + Clone) -> bool {
+        self.needs.len() + lists.len() < PROFILES_MAX
+            && self.has_room_for_names(lists.flatten().map(String::as_str))
+    }
+
+    /// Whether these agents' lists of skills can be told apart; if not, what there is too much of, and its bound.
+    pub fn has_room_for_skills(&self, agents: &[AgentSpec]) -> Result<(), (&'static str, usize)> {
+        let names = agents.iter().flat_map(|spec| &spec.skills).map(|(name, _)| name.as_str());
+        if !self.has_room_for_names(names) {
+            return Err(("names of capabilities", CAPABILITIES_MAX));
+        }
+        if self.profiles.len() + agents.len() > PROFILES_MAX {
+            // Many of one list are one list.
+            let skills = agents.iter().map(|spec| spec.skills.as_slice());
+            let new: BTreeSet<Vec<(&str, u16)>> =
+                skills.filter(|skills| self.known_profile(skills).is_none()).map(by_name).collect();
+            if self.profiles.len() + new.len() > PROFILES_MAX {
+                return Err(("different lists of skills", PROFILES_MAX));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_room_for_names<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> bool {
+        if self.capabilities.len() + names.clone().count() <= CAPABILITIES_MAX {
+            return true;
+        }
+        let new: BTreeSet<&str> = names.filter(|name| !self.capabilities.contains_key(*name)).collect();
+        self.capabilities.len() + new.len() <= CAPABILITIES_MAX
     }
 
     /// The number of a list of capabilities that tasks need.
@@ -204,7 +231,7 @@ impl Agents {
         if let Some(number) = self.needs_numbers.get(&list) {
             return *number;
         }
-        assert!(self.has_room_for_needs(0), "nobody asked whether there is room");
+        assert!(self.needs.len() < PROFILES_MAX, "nobody asked whether there is room");
         let number = self.needs.len() as u16;
         self.needs.push(list.clone());
         self.needs_numbers.insert(list, number);
@@ -260,19 +287,17 @@ impl Agents {
             && self.profiles.iter().all(|skills| skills.iter().all(|(_, per_mille)| *per_mille <= 1000))
     }
 
-    /// The number of a list of skills; `None` when there are too many lists.
-    pub fn profile(&mut self, skills: &[(String, u16)]) -> Option<u32> {
+    /// The number of a list of skills, for which there is room.
+    pub fn profile(&mut self, skills: &[(String, u16)]) -> u32 {
         let list = skills.iter().map(|(name, per_mille)| (self.capability(name), *per_mille)).collect();
         let list = in_order(list);
         if let Some(number) = self.profile_numbers.get(&list) {
-            return Some(*number);
+            return *number;
         }
-        if self.profiles.len() >= PROFILES_MAX {
-            return None;
-        }
+        assert!(self.profiles.len() < PROFILES_MAX, "nobody asked whether there is room");
         self.profiles.push(list.clone());
         self.profile_numbers.insert(list, self.profiles.len() as u32 - 1);
-        Some(self.profiles.len() as u32 - 1)
+        self.profiles.len() as u32 - 1
     }
 
     /// The same for a list that some agent has or had.
@@ -292,16 +317,34 @@ impl Agents {
     }
 
     fn index_in(&mut self, slot: u32, id: AgentId) {
-        let table = &self.table;
-        self.index.0.insert(hash_of(id), slot, |slot| match table.get(slot as usize) {
-            Some(Some(agent)) => hash_of(agent.id),
-            _ => 0,
-        });
+        self.index.0.insert(hash_of(id), slot, &Names(&self.table));
     }
 }
 
+/// The agents' names by slot, for the index.
+struct Names<'a>(&'a [Option<Agent>]);
+
+impl Keyed for Names<'_> {
+    type Key = AgentId;
+    fn hash_at(&self, slot: u32) -> u64 {
+        hash_of(self.key_at(slot))
+    }
+    fn key_at(&self, slot: u32) -> AgentId {
+        match self.0.get(slot as usize) {
+            Some(Some(agent)) => agent.id,
+            // Nobody asks: the index tells of slots in use.
+            _ => AgentId(0),
+        }
+    }
+}
+
+/// The same list whatever numbers its capabilities will have.
+fn by_name(skills: &[(String, u16)]) -> Vec<(&str, u16)> {
+    in_order(skills.iter().map(|(name, per_mille)| (name.as_str(), *per_mille)).collect())
+}
+
 /// Ascending, each capability once; of one that is named twice the better.
-fn in_order(mut list: Vec<(u32, u16)>) -> Vec<(u32, u16)> {
+fn in_order<C: Ord + Copy>(mut list: Vec<(C, u16)>) -> Vec<(C, u16)> {
     for (_, per_mille) in &mut list {
         *per_mille = (*per_mille).min(1000);
     }

@@ -5,8 +5,9 @@ use super::command::Refused;
 use super::event::{Event, Why};
 use super::queue::WhenFull;
 use super::task::{State, Task};
-use crate::graph::{GraphError, GraphSpec, Outcome, TaskId, TaskSpec, Verdict};
+use crate::graph::{Graph, GraphError, GraphSpec, Outcome, TaskId, TaskSpec, Verdict};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Tasks before a new one whose rank may rise; see `Graph::raise_ranks`.
 const RANKS_MAX: usize = 1024;
@@ -15,7 +16,9 @@ impl Engine {
     /// Takes in a graph whose tasks may wait for tasks that are there; answers the new numbers. What they wait for
     /// may have ended: then that counts at once.
     pub fn submit(&mut self, spec: &GraphSpec) -> Result<Range<u32>, Refused> {
-        if !spec.is_sound() || !self.agents.has_room_for_needs(spec.policies().len()) {
+        if !spec.is_sound()
+            || !self.agents.has_room_for_needs(spec.policies().iter().map(|policy| policy.needs.as_slice()))
+        {
             let why = if spec.is_sound() { GraphError::TooLarge } else { GraphError::Malformed };
             return Err(why.into());
         }
@@ -30,7 +33,7 @@ impl Engine {
                 return Err(Refused::Full { room });
             }
         }
-        let new = self.graph.append(spec)?;
+        let new = self.graph_mut().append(spec)?;
         for policy in &self.graph.policies()[self.needs.len()..] {
             self.needs.push(self.agents.needs_number(&policy.needs));
         }
@@ -49,7 +52,7 @@ impl Engine {
         let (from, to) = (self.graph.require(from)?, self.graph.require(to)?);
         let there = self.graph.before(to).any(|before| before == from);
         self.must_not_have_started(to).or_else(|why| if there { Ok(()) } else { Err(why) })?;
-        if !self.graph.add_edge(from, to)? {
+        if !self.graph_mut().add_edge(from, to)? {
             return Ok(false);
         }
         let outcome = self.outcome(from);
@@ -59,7 +62,8 @@ impl Engine {
             now.take(outcome);
         }
         let tasks = &self.tasks;
-        self.graph.raise_ranks(to, RANKS_MAX, |t| tasks[t.0 as usize].state == State::Waiting);
+        Arc::make_mut(&mut self.graph)
+            .raise_ranks(to, RANKS_MAX, |t| tasks[t.0 as usize].state == State::Waiting);
         self.judge_anew(to.0);
         self.propagate();
         Ok(true)
@@ -76,7 +80,7 @@ impl Engine {
         if self.outcome(from).is_some() {
             return Err(Refused::AlreadyEnded { task: self.graph.name(from).into() });
         }
-        self.graph.remove_edge(from, to)?;
+        self.graph_mut().remove_edge(from, to)?;
         self.task(to.0).open -= 1;
         self.judge_anew(to.0);
         self.propagate();
@@ -146,10 +150,10 @@ impl Engine {
             self.tasks.push(now);
         }
         if new.start > 0 {
-            let tasks = &self.tasks;
+            let (tasks, graph) = (&self.tasks, Arc::make_mut(&mut self.graph));
             for task in new.clone() {
                 let waits = |t: TaskId| t.0 < new.start && tasks[t.0 as usize].state == State::Waiting;
-                self.graph.raise_ranks(TaskId(task), RANKS_MAX, waits);
+                graph.raise_ranks(TaskId(task), RANKS_MAX, waits);
             }
         }
         for task in new {
@@ -158,6 +162,11 @@ impl Engine {
             }
         }
         self.propagate();
+    }
+
+    /// The graph, to change it. While a snapshot shares it, the first change of all makes a copy.
+    fn graph_mut(&mut self) -> &mut Graph {
+        Arc::make_mut(&mut self.graph)
     }
 
     /// A task whose dependencies were changed may have to wait again.

@@ -265,7 +265,7 @@ impl Engine {
         }
         self.results_bytes += len;
         if let Some(before) = self.results.insert(task, result) {
-            self.results_bytes -= before.len() as u64;
+            self.results_bytes -= before as u64;
         }
     }
 

@@ -10,18 +10,21 @@ mod audit;
 mod change;
 mod clock;
 mod command;
+mod config;
 mod event;
 mod explain;
 mod lease;
 mod queue;
+mod results;
 mod roster;
 mod settle;
 mod task;
 mod timers;
 
-pub use agents::{AgentSlot, AgentSpec, AgentState, PROFILES_MAX};
+pub use agents::{AgentSlot, AgentSpec, AgentState, CAPABILITIES_MAX, PROFILES_MAX};
 pub use audit::Audit;
 pub use command::{Act, Block, BlockReply, Command, Completion, NoLease, Refused, Reply, Whom};
+pub use config::{ConfigError, EngineConfig};
 pub use event::{EVENTS_KEPT, Event, Why};
 pub use explain::Explanation;
 pub use queue::{Visit, WhenFull};
@@ -32,100 +35,12 @@ use crate::graph::{Graph, Join, Outcome, TaskId};
 use agents::Agents;
 use event::EventLog;
 use queue::{Place, ReadyQueue};
+use results::Results;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use task::Task;
 use timers::Timers;
-
-/// What bounds an engine. Part of its state: every replica has the same, and a snapshot brings its own.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct EngineConfig {
-    /// Tasks, ended ones included. Default 4 Mi.
-    pub tasks_max: u32,
-    /// Agents. Default 1 Mi.
-    pub agents_max: u32,
-    /// Tasks in the queue. Default 1 Mi, at least 1.
-    pub queue_max: u32,
-    /// What happens when it is full.
-    pub when_full: WhenFull,
-    /// How long a task waits in a class before it goes up by one. Default 30 s (guess), at least 1 ms.
-    pub aging_ms: u64,
-    /// A task that was on so many agents when they were lost is stopped. Default 3, at least 1.
-    pub kills_max: u8,
-    /// Mean of the skills that a task needs, from which an agent is able, in thousandths. Default 700.
-    pub match_per_mille: u16,
-    /// Retries of all tasks together that can be owed: a storm of failures uses them up, successes earn them.
-    /// Default 10,000 (guess).
-    pub retry_budget: u32,
-    /// Retries that a thousand successes earn. Default 200 (guess).
-    pub retries_earned_per_mille: u32,
-    /// How long an agent has to say that it stopped. Default 10 s (guess).
-    pub cancel_ms: u64,
-    /// Bytes of one result that are kept. Default 64 KiB. A result that is longer, or that comes when
-    /// `results_bytes_max` are kept, stands by its digest alone, and is counted.
-    pub result_bytes_max: u32,
-    /// Bytes of all results that are kept. Default 64 MiB.
-    pub results_bytes_max: u64,
-    /// A planted bug. Here, so that it survives a snapshot.
-    #[cfg(feature = "mutations")]
-    pub mutation: Option<crate::Mutation>,
-}
-
-impl Default for EngineConfig {
-    fn default() -> Self {
-        EngineConfig {
-            tasks_max: 4 << 20,
-            agents_max: 1 << 20,
-            queue_max: 1 << 20,
-            when_full: WhenFull::Block,
-            aging_ms: 30_000,
-            kills_max: 3,
-            match_per_mille: 700,
-            retry_budget: 10_000,
-            retries_earned_per_mille: 200,
-            cancel_ms: 10_000,
-            result_bytes_max: 64 << 10,
-            results_bytes_max: 64 << 20,
-            #[cfg(feature = "mutations")]
-            mutation: None,
-        }
-    }
-}
-
-/// A setting that cannot be.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{setting} is {found}: it must be {must}")]
-pub struct ConfigError {
-    /// Its name.
-    pub setting: &'static str,
-    /// What it is.
-    pub found: u64,
-    /// What it must be.
-    pub must: &'static str,
-}
-
-impl EngineConfig {
-    /// Whether every setting can be.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let error = |setting, found, must| Err(ConfigError { setting, found, must });
-        if self.tasks_max > u32::MAX / 4 {
-            return error("tasks_max", self.tasks_max.into(), "at most 2^30");
-        }
-        if self.queue_max == 0 {
-            return error("queue_max", 0, "at least 1");
-        }
-        if self.aging_ms == 0 {
-            return error("aging_ms", 0, "at least 1");
-        }
-        if self.kills_max == 0 {
-            return error("kills_max", 0, "at least 1");
-        }
-        if self.match_per_mille > 1000 {
-            return error("match_per_mille", self.match_per_mille.into(), "at most 1000");
-        }
-        Ok(())
-    }
-}
 
 /// How often things happened since the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -162,7 +77,8 @@ pub struct Counts {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Engine {
     config: EngineConfig,
-    graph: Graph,
+    /// Shared with snapshots: it is more than half of the state, and changes only when work is added or taken out.
+    graph: Arc<Graph>,
     tasks: Vec<Task>,
     queue: ReadyQueue,
     timers: Timers,
@@ -180,7 +96,7 @@ pub struct Engine {
     /// Commits under another lease than the live one; see [`Audit`].
     unfenced: u64,
     digest: u64,
-    results: BTreeMap<u32, Vec<u8>>,
+    results: Results,
     results_bytes: u64,
     /// What agents said of failed attempts, last first to go.
     texts: BTreeMap<u32, String>,
@@ -194,7 +110,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Engine, ConfigError> {
         config.validate()?;
         Ok(Engine {
-            graph: Graph::default(),
+            graph: Arc::default(),
             tasks: Vec::new(),
             queue: ReadyQueue::new(config.queue_max, config.when_full, config.aging_ms),
             timers: Timers::default(),
@@ -208,7 +124,7 @@ impl Engine {
             counts: Counts::default(),
             unfenced: 0,
             digest: 0,
-            results: BTreeMap::new(),
+            results: Results::default(),
             results_bytes: 0,
             texts: BTreeMap::new(),
             events: EventLog::new(),
@@ -298,7 +214,7 @@ impl Engine {
 
     /// The bytes of its result, where they were kept.
     pub fn result(&self, task: TaskId) -> Option<&[u8]> {
-        self.results.get(&task.0).map(Vec::as_slice)
+        self.results.get(task.0)
     }
 
     /// The bytes of the result of it, or of the fallback in its place.
@@ -309,7 +225,7 @@ impl Engine {
 
     /// All results that were kept, by task.
     pub fn results(&self) -> impl Iterator<Item = (TaskId, &[u8])> {
-        self.results.iter().map(|(task, bytes)| (TaskId(*task), bytes.as_slice()))
+        self.results.iter().map(|(task, bytes)| (TaskId(task), bytes))
     }
 
     /// The digests that a task's own is made of: those of its dependencies that succeeded. None where which of them
@@ -379,7 +295,7 @@ impl Engine {
     /// Makes what was read from a snapshot usable, if it is sound.
     pub(crate) fn thaw(mut self) -> Result<Engine, quorate_core::Corrupt> {
         self.agents.rebuild();
-        self.results_bytes = self.results.values().map(|bytes| bytes.len() as u64).sum();
+        self.results_bytes = self.results.bytes();
         let n = self.graph.len();
         let slot = |task: &Task| !task.state.has_lease() || self.agents.get(task.agent).is_some();
         let sound = self.config.validate().is_ok()

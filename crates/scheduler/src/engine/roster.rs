@@ -51,13 +51,11 @@ impl Engine {
         if !agents.iter().all(fits) {
             return Err(Refused::TooMany { what: "skills of an agent".into(), max: SKILLS_MAX as u32 });
         }
-        let profiles: Option<Vec<u32>> =
-            agents.iter().map(|spec| self.agents.profile(&spec.skills)).collect();
-        let Some(profiles) = profiles else {
-            let max = super::PROFILES_MAX as u32;
-            return Err(Refused::TooMany { what: "different lists of skills".into(), max });
-        };
-        for (spec, profile) in agents.iter().zip(profiles) {
+        if let Err((what, max)) = self.agents.has_room_for_skills(agents) {
+            return Err(Refused::TooMany { what: what.into(), max: max as u32 });
+        }
+        for spec in agents {
+            let profile = self.agents.profile(&spec.skills);
             let there = self.agents.find(spec.id);
             let stays = there.and_then(|slot| self.agents.get_mut(slot)).filter(|agent| agent.node == node);
             let slot = match (stays, there) {

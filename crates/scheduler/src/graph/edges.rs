@@ -20,22 +20,26 @@ impl Lists {
         &self.flat[start as usize..(start + len) as usize]
     }
 
-    /// Room for so many more lists with so many more neighbours in them.
-    pub fn reserve(&mut self, lists: usize, neighbours: usize) {
-        grow(&mut self.spans, lists);
-        grow(&mut self.flat, neighbours);
-    }
-
     /// Whether so many neighbours more can be numbered, moves included.
     pub fn has_room(&self, neighbours: usize) -> bool {
         self.flat.len() + 2 * neighbours < (u32::MAX / 4) as usize
     }
 
-    /// A new list behind the others.
-    pub fn push_list(&mut self, neighbours: impl IntoIterator<Item = u32>) {
-        let start = self.flat.len();
-        self.flat.extend(neighbours);
-        self.spans.push((start as u32, (self.flat.len() - start) as u32));
+    /// New lists behind the others: where each starts in `neighbours`, and where the last ends. `base` is added to
+    /// every neighbour.
+    pub fn append(&mut self, starts: &[u32], mut neighbours: Vec<u32>, base: u32) {
+        let offset = self.flat.len() as u32;
+        grow(&mut self.spans, starts.len().saturating_sub(1));
+        self.spans.extend(starts.windows(2).map(|ends| (offset + ends[0], ends[1] - ends[0])));
+        if base > 0 {
+            neighbours.iter_mut().for_each(|neighbour| *neighbour += base);
+        }
+        if self.flat.is_empty() {
+            self.flat = neighbours;
+        } else {
+            grow(&mut self.flat, neighbours.len());
+            self.flat.extend(neighbours);
+        }
     }
 
     pub fn push(&mut self, task: u32, neighbour: u32) {
@@ -98,7 +102,7 @@ mod tests {
             let mut lists = Lists::default();
             let mut twin = first.clone();
             for list in first {
-                lists.push_list(list);
+                lists.append(&[0, list.len() as u32], list, 0);
             }
             for (task, neighbour, add) in acts {
                 let task = task % twin.len();

@@ -1,37 +1,69 @@
 //! Taking in a whole description: one pass over compact arrays that checks everything before anything is changed
 //! (Kahn 1962). New tasks may wait for tasks that are there; the other way needs `add_edge`.
 
+use super::kahn::{After, after, kahn};
 use super::{Graph, GraphError, GraphSpec, Join, TaskId};
 use std::ops::Range;
 
 const NOBODY: u32 = u32::MAX;
 
 /// A description whose names and edges were looked up. Tasks are numbered inside it, from 0.
-struct Checked {
-    /// New number of each name, or [`NOBODY`].
-    new: Vec<u32>,
-    /// Names of the new tasks, in the order of their numbers.
-    names: Vec<u32>,
+pub(super) struct Checked {
+    pub numbers: Numbers,
     /// Dependencies of the new tasks, as numbers of the whole graph: starts, and in one array.
     starts: Vec<u32>,
     before: Vec<u32>,
 }
 
-impl Checked {
-    fn before(&self, local: usize) -> &[u32] {
-        &self.before[self.starts[local] as usize..self.starts[local + 1] as usize]
+/// Which numbers the names of a description have in the graph.
+pub(super) enum Numbers {
+    /// The first of a graph, every name in it a task's: so many, numbered as they are. Most graphs are loaded so,
+    /// and every table that needs no look-up spares an edge two waits for memory.
+    Same(u32),
+    /// Any other.
+    Of {
+        /// New number of each name, or [`NOBODY`].
+        new: Vec<u32>,
+        /// Names of the new tasks, in the order of their numbers.
+        names: Vec<u32>,
+    },
+}
+
+impl Numbers {
+    /// The number of a name.
+    fn of(&self, name: u32) -> u32 {
+        match self {
+            Numbers::Same(_) => name,
+            Numbers::Of { new, .. } => new[name as usize],
+        }
+    }
+
+    /// The name of a new task.
+    fn name(&self, local: u32) -> u32 {
+        match self {
+            Numbers::Same(_) => local,
+            Numbers::Of { names, .. } => names[local as usize],
+        }
+    }
+
+    /// How many tasks are new.
+    pub fn count(&self) -> usize {
+        match self {
+            Numbers::Same(count) => *count as usize,
+            Numbers::Of { names, .. } => names.len(),
+        }
     }
 }
 
-/// The new dependents of the new tasks, by their numbers inside the description: starts, and in one array.
-struct After {
-    starts: Vec<u32>,
-    tasks: Vec<u32>,
-}
+impl Checked {
+    /// All dependencies.
+    pub fn all_before(&self) -> &[u32] {
+        &self.before
+    }
 
-impl After {
-    fn of(&self, local: usize) -> &[u32] {
-        &self.tasks[self.starts[local] as usize..self.starts[local + 1] as usize]
+    /// Those of one new task.
+    pub fn before(&self, local: usize) -> &[u32] {
+        &self.before[self.starts[local] as usize..self.starts[local + 1] as usize]
     }
 }
 
@@ -43,10 +75,10 @@ impl Graph {
         let base = self.defs.len() as u32;
         let after = after(&checked, base);
         let order = kahn(&checked, base, &after).map_err(|ring| {
-            let name = |local: u32| spec.names.get(checked.names[local as usize]).to_owned();
+            let name = |local: u32| spec.names.get(checked.numbers.name(local)).to_owned();
             GraphError::Cycle { path: ring.into_iter().map(name).collect() }
         })?;
-        self.take_in(spec, &checked, &after, &order);
+        self.take_in(spec, checked, after, &order);
         Ok(base..self.defs.len() as u32)
     }
 
@@ -70,8 +102,23 @@ impl Graph {
         {
             return Err(GraphError::TooLarge);
         }
-        let mut new = vec![NOBODY; spec.defs.len()];
-        let mut names = Vec::with_capacity(spec.declared as usize);
+        let numbers = self.check_names(spec, base)?;
+        let (starts, before) = self.check_edges(spec, base, &numbers)?;
+        let checked = Checked { numbers, starts, before };
+        self.check_fallbacks(spec, base, &checked)?;
+        for local in 0..checked.numbers.count() {
+            let name = checked.numbers.name(local as u32);
+            let Some(Some(def)) = spec.defs.get(name as usize) else { continue };
+            let dependencies = checked.starts[local + 1] - checked.starts[local];
+            check_join(def.join, dependencies, || spec.names.get(name).to_owned())?;
+        }
+        Ok(checked)
+    }
+
+    fn check_names(&self, spec: &GraphSpec, base: u32) -> Result<Numbers, GraphError> {
+        let same = base == 0 && spec.declared as usize == spec.names.len();
+        let tables = if same { 0 } else { spec.defs.len() };
+        let (mut new, mut names) = (vec![NOBODY; tables], Vec::with_capacity(tables));
         for (number, def) in spec.defs.iter().enumerate() {
             let name = spec.names.get(number as u32);
             if name.is_empty() || name.len() > super::NAME_BYTES_MAX {
@@ -81,8 +128,10 @@ impl Graph {
             match (def, there) {
                 (Some(def), None) => {
                     spec.policies[def.policy as usize].check(name)?;
-                    new[number] = base + names.len() as u32;
-                    names.push(number as u32);
+                    if !same {
+                        new[number] = base + names.len() as u32;
+                        names.push(number as u32);
+                    }
                 }
                 (Some(_), Some(_)) => return Err(GraphError::Duplicate { task: name.into() }),
                 (None, Some(there)) => {
@@ -91,15 +140,7 @@ impl Graph {
                 (None, None) => return Err(self.unknown(spec, number as u32)),
             }
         }
-        let (starts, before) = self.check_edges(spec, base, &new, names.len())?;
-        let checked = Checked { new, names, starts, before };
-        self.check_fallbacks(spec, base, &checked)?;
-        for (local, name) in checked.names.iter().enumerate() {
-            let Some(Some(def)) = spec.defs.get(*name as usize) else { continue };
-            let dependencies = checked.starts[local + 1] - checked.starts[local];
-            check_join(def.join, dependencies, || spec.names.get(*name).to_owned())?;
-        }
-        Ok(checked)
+        Ok(if same { Numbers::Same(spec.declared) } else { Numbers::Of { new, names } })
     }
 
     /// Dependencies by task, each once, in the order in which the edges came.
@@ -107,16 +148,16 @@ impl Graph {
         &self,
         spec: &GraphSpec,
         base: u32,
-        new: &[u32],
-        tasks: usize,
+        numbers: &Numbers,
     ) -> Result<(Vec<u32>, Vec<u32>), GraphError> {
+        let tasks = numbers.count();
         let mut starts = vec![0u32; tasks + 1];
         for (from, to) in &spec.edges {
             let name = |n: &u32| spec.names.get(*n).to_owned();
             if from == to {
                 return Err(GraphError::SelfEdge { task: name(to) });
             }
-            let (source, target) = (new[*from as usize], new[*to as usize]);
+            let (source, target) = (numbers.of(*from), numbers.of(*to));
             if target < base {
                 return Err(GraphError::IntoExisting { task: name(to) });
             }
@@ -129,8 +170,8 @@ impl Graph {
         let mut next = starts.clone();
         let mut before = vec![0u32; spec.edges.len()];
         for (from, to) in &spec.edges {
-            let place = &mut next[(new[*to as usize] - base) as usize];
-            before[*place as usize] = new[*from as usize];
+            let place = &mut next[(numbers.of(*to) - base) as usize];
+            before[*place as usize] = numbers.of(*from);
             *place += 1;
         }
         drop(next);
@@ -165,7 +206,7 @@ impl Graph {
         let mut stands_for = std::collections::BTreeMap::new();
         let mut next = std::collections::BTreeMap::new();
         for (primary, fallback) in spec.fallbacks.iter().copied() {
-            if checked.new[fallback as usize] < base {
+            if checked.numbers.of(fallback) < base {
                 let (fallback, primary) = (name(fallback), name(primary));
                 return Err(GraphError::FallbackNotNew { fallback, primary });
             }
@@ -204,32 +245,38 @@ impl Graph {
         Ok(())
     }
 
-    fn take_in(&mut self, spec: &GraphSpec, checked: &Checked, after: &After, order: &[u32]) {
+    fn take_in(&mut self, spec: &GraphSpec, checked: Checked, after: After, order: &[u32]) {
         let base = self.defs.len() as u32;
-        let count = checked.names.len();
-        self.names.reserve(count, spec.names.text_bytes());
+        let count = checked.numbers.count();
         grow(&mut self.defs, count);
         grow(&mut self.order, count);
         grow(&mut self.rank, count);
-        self.before.reserve(count, checked.before.len());
-        self.after.reserve(count, after.tasks.len());
         let policies: Vec<u32> = spec.policies.iter().map(|policy| self.policy_number_of(policy)).collect();
-        for (local, name) in checked.names.iter().enumerate() {
-            // The names were checked to be new and to fit.
-            self.names.intern(spec.names.get(*name));
-            if let Some(Some(def)) = spec.defs.get(*name as usize) {
+        for local in 0..count {
+            if let Some(Some(def)) = spec.defs.get(checked.numbers.name(local as u32) as usize) {
                 self.defs.push(super::spec::Def { policy: policies[def.policy as usize], ..*def });
             }
-            self.before.push_list(checked.before(local).iter().copied());
-            self.after.push_list(after.of(local).iter().map(|to| base + to));
         }
+        let Checked { numbers, starts, before } = checked;
+        match &numbers {
+            Numbers::Same(_) => self.names.clone_from(&spec.names),
+            Numbers::Of { names, .. } => {
+                self.names.reserve(count, spec.names.text_bytes());
+                for name in names {
+                    // They were checked to be new and to fit.
+                    self.names.intern(spec.names.get(*name));
+                }
+            }
+        }
+        self.after.append(&after.starts, after.tasks, base);
         if base > 0 {
-            for local in 0..count {
-                for from in checked.before(local).iter().filter(|from| **from < base) {
+            for (local, ends) in starts.windows(2).enumerate() {
+                for from in before[ends[0] as usize..ends[1] as usize].iter().filter(|from| **from < base) {
                     self.after.push(*from, base + local as u32);
                 }
             }
         }
+        self.before.append(&starts, before, 0);
         self.order.resize(base as usize + count, 0);
         for (place, local) in order.iter().enumerate() {
             self.order[(base + local) as usize] = base + place as u32;
@@ -238,17 +285,16 @@ impl Graph {
         for local in order.iter().rev() {
             self.rank[(base + local) as usize] = self.rank_from_after(base + local);
         }
-        self.take_fallbacks(spec, checked);
+        self.take_fallbacks(spec, &numbers);
     }
 
-    fn take_fallbacks(&mut self, spec: &GraphSpec, checked: &Checked) {
+    fn take_fallbacks(&mut self, spec: &GraphSpec, numbers: &Numbers) {
         for (primary, fallback) in &spec.fallbacks {
-            self.fallback.insert(checked.new[*primary as usize], checked.new[*fallback as usize]);
+            self.fallback.insert(numbers.of(*primary), numbers.of(*fallback));
         }
-        let heads: Vec<u32> =
-            spec.fallbacks.iter().map(|(primary, _)| checked.new[*primary as usize]).collect();
+        let heads: Vec<u32> = spec.fallbacks.iter().map(|(primary, _)| numbers.of(*primary)).collect();
         let stands: std::collections::BTreeSet<u32> =
-            spec.fallbacks.iter().map(|(_, fallback)| checked.new[*fallback as usize]).collect();
+            spec.fallbacks.iter().map(|(_, fallback)| numbers.of(*fallback)).collect();
         for head in heads.into_iter().filter(|head| !stands.contains(head)) {
             let rest = self.rank[head as usize].saturating_sub(self.defs[head as usize].expected_ms);
             let mut at = head;
@@ -313,64 +359,6 @@ pub(super) fn check_join(
     }
 }
 
-fn after(checked: &Checked, base: u32) -> After {
-    let count = checked.names.len();
-    let mut starts = vec![0u32; count + 1];
-    for from in checked.before.iter().filter(|from| **from >= base) {
-        starts[(from - base) as usize + 1] += 1;
-    }
-    sum(&mut starts);
-    let mut next = starts.clone();
-    let mut tasks = vec![0u32; starts[count] as usize];
-    for local in 0..count {
-        for from in checked.before(local).iter().filter(|from| **from >= base) {
-            let place = &mut next[(from - base) as usize];
-            tasks[*place as usize] = local as u32;
-            *place += 1;
-        }
-    }
-    After { starts, tasks }
-}
-
-/// A topological order of the new tasks, or a ring among them.
-fn kahn(checked: &Checked, base: u32, after: &After) -> Result<Vec<u32>, Vec<u32>> {
-    let count = checked.names.len();
-    let is_new = |from: &&u32| **from >= base;
-    let mut open: Vec<u32> =
-        (0..count).map(|local| checked.before(local).iter().filter(is_new).count() as u32).collect();
-    let mut order: Vec<u32> = Vec::with_capacity(count);
-    order.extend((0..count as u32).filter(|local| open[*local as usize] == 0));
-    let mut done = 0;
-    while let Some(task) = order.get(done).map(|t| *t as usize) {
-        done += 1;
-        for to in after.of(task) {
-            open[*to as usize] -= 1;
-            if open[*to as usize] == 0 {
-                order.push(*to);
-            }
-        }
-    }
-    if done == count {
-        return Ok(order);
-    }
-    // Whoever is left waits for somebody who is left: walking back must come round.
-    let Some(mut at) = (0..count).find(|local| open[*local] > 0) else { return Ok(order) };
-    let mut walked = vec![u32::MAX; count];
-    let mut path: Vec<u32> = Vec::new();
-    while walked[at] == u32::MAX {
-        walked[at] = path.len() as u32;
-        path.push(at as u32);
-        let back =
-            checked.before(at).iter().find(|from| **from >= base && open[(**from - base) as usize] > 0);
-        let Some(back) = back else { break };
-        at = (back - base) as usize;
-    }
-    let mut ring = path.split_off(walked[at] as usize);
-    ring.push(at as u32);
-    ring.reverse();
-    Err(ring)
-}
-
 /// Whether a short or sorted list names somebody twice. Long lists that are not sorted are sorted first.
 fn has_twice(list: &[u32]) -> bool {
     if list.len() <= 16 {
@@ -382,7 +370,7 @@ fn has_twice(list: &[u32]) -> bool {
 }
 
 /// From counts, shifted by one, to starts.
-fn sum(counts: &mut [u32]) {
+pub(super) fn sum(counts: &mut [u32]) {
     let mut total = 0;
     for count in counts {
         total += *count;

@@ -7,6 +7,7 @@
 mod dot;
 mod edges;
 mod error;
+mod kahn;
 mod load;
 pub(crate) mod names;
 mod order;

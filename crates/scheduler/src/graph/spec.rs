@@ -87,6 +87,9 @@ impl TaskSpec {
     }
 }
 
+/// Names that are looked up together: enough to keep the memory busy, few enough to stay in the nearest cache.
+const BATCH: usize = 128;
+
 /// A task inside a graph: 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Def {
@@ -158,7 +161,25 @@ impl GraphSpec {
         TaskRef(number)
     }
 
-    /// The same, for chains of calls.
+    /// Adds many tasks: the same as one after the other, and in a large graph faster.
+    pub fn add_all(&mut self, tasks: impl IntoIterator<Item = TaskSpec>) {
+        let mut tasks = tasks.into_iter();
+        let (mut batch, mut found) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        loop {
+            batch.extend(tasks.by_ref().take(BATCH));
+            if batch.is_empty() {
+                return;
+            }
+            // Only brings what the look-ups will read: mostly they find nothing.
+            let names: Vec<&str> = batch.iter().map(|task: &TaskSpec| task.name.as_str()).collect();
+            self.names.find_each(&names, &mut found);
+            for task in batch.drain(..) {
+                self.add(task);
+            }
+        }
+    }
+
+    /// Adds a task, for chains of calls.
     pub fn task(mut self, task: TaskSpec) -> GraphSpec {
         self.add(task);
         self
@@ -168,6 +189,26 @@ impl GraphSpec {
     pub fn edge(&mut self, from: &str, to: &str) {
         let edge = (self.name(from), self.name(to));
         self.edges.push(edge);
+    }
+
+    /// Many edges at once, (from, to): the same as one after the other, and in a large graph several times faster,
+    /// for their names are looked up together.
+    pub fn edges<'a>(&mut self, edges: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut edges = edges.into_iter();
+        let (mut names, mut found) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        loop {
+            names.clear();
+            names.extend(edges.by_ref().take(BATCH / 2).flat_map(|(from, to)| [from, to]));
+            if names.is_empty() {
+                return;
+            }
+            self.names.find_each(&names, &mut found);
+            for (names, found) in names.chunks_exact(2).zip(found.chunks_exact(2)) {
+                let from = found[0].unwrap_or_else(|| self.name(names[0]));
+                let to = found[1].unwrap_or_else(|| self.name(names[1]));
+                self.edges.push((from, to));
+            }
+        }
     }
 
     /// The same between tasks that were declared here.

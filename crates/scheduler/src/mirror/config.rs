@@ -25,8 +25,13 @@ pub struct MirrorConfig {
     pub level_bytes_max: usize,
     /// Recipients. A command for one more is refused, unless an empty level can be closed. Default 16,384 (guess).
     pub recipients_max: usize,
-    /// Publishers listened to. Messages of more are dropped and counted. Default 16,384 (guess).
+    /// Publishers listened to. Messages of more are dropped and counted, until one of them was silent for
+    /// `forget_after`. Default 16,384 (guess).
     pub publishers_max: usize,
+    /// A publisher that was silent for so long is forgotten when another needs its room; whoever was told its level is
+    /// told that it is void. Above every publisher's `probe_every`, or one that lives and has nothing new to say is
+    /// taken for gone. Default 60 s (guess).
+    pub forget_after: Duration,
 }
 
 /// Settings that contradict one another. Nothing was started.
@@ -38,6 +43,9 @@ pub enum MirrorConfigError {
     /// Probes without a pause.
     #[error("probe_every is zero")]
     Probe,
+    /// A publisher would be forgotten between two of its probes.
+    #[error("forget_after is not above probe_every")]
+    Forget,
     /// Nothing could ever be sent.
     #[error("{0} is zero")]
     Zero(&'static str),
@@ -59,6 +67,7 @@ impl Default for MirrorConfig {
             level_bytes_max: 16 << 20,
             recipients_max: 16_384,
             publishers_max: 16_384,
+            forget_after: Duration::from_secs(60),
         }
     }
 }
@@ -71,6 +80,9 @@ impl MirrorConfig {
         }
         if self.probe_every.is_some_and(|every| every.is_zero()) {
             return Err(MirrorConfigError::Probe);
+        }
+        if self.forget_after <= self.probe_every.unwrap_or_default() {
+            return Err(MirrorConfigError::Forget);
         }
         for (name, value) in [("window", self.window), ("keys_max", self.keys_max)] {
             if value == 0 {

@@ -1,8 +1,8 @@
-//! The receiving side of one publisher: five numbers, and what to make of a delta.
+//! The receiving side of one publisher: a few numbers, and what to make of a delta.
 
 use super::msg::{Ack, Delta};
 use super::{Mirror, MirrorCounters, MirrorEvent};
-use quorate_core::{Boot, Cx, JournalId, NodeId};
+use quorate_core::{Boot, Cx, JournalId, NodeId, Time};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Incoming {
@@ -15,12 +15,22 @@ pub(super) struct Incoming {
     /// The latest level that anything taken was a part of. Parts may be of different ages, where some were sent
     /// again: only when all of the latest is here, this is a level that the publisher once had.
     latest: u64,
+    /// When it was heard last.
+    pub(super) heard: Time,
 }
 
 impl Incoming {
     /// A publisher of whom nothing was heard, but perhaps who it is.
-    pub(super) fn new(boot: Option<Boot>) -> Incoming {
-        Incoming { journal: boot.map(|boot| boot.journal), life: 0, stream: 0, echo: 0, have: 0, latest: 0 }
+    pub(super) fn new(boot: Option<Boot>, heard: Time) -> Incoming {
+        let journal = boot.map(|boot| boot.journal);
+        Incoming { journal, life: 0, stream: 0, echo: 0, have: 0, latest: 0, heard }
+    }
+
+    /// What it said is void.
+    pub(super) fn forget(self, from: NodeId, cx: &mut Cx<'_, Mirror>) {
+        if self.life != 0 {
+            cx.emit(MirrorEvent::Reset { from, incarnation: self.life });
+        }
     }
 
     /// Takes what is new. `None` if no answer is owed, else whether something is missing.

@@ -13,7 +13,7 @@
 //! of the receiver is answered by naming the right one, and then all of it comes again. So a cleared key
 //! needs to be remembered only until *this* life of the receiver has acknowledged it.
 //!
-//! Nothing is persisted: owners set their levels again after a start. The receiving side keeps five numbers a
+//! Nothing is persisted: owners set their levels again after a start. The receiving side keeps a few numbers a
 //! publisher and no copy of the level: that belongs to whoever is told.
 //! A node may mirror to itself; nothing leaves it then.
 //!
@@ -26,14 +26,15 @@ mod incoming;
 mod level;
 pub mod msg;
 mod port;
+mod said;
 #[cfg(test)]
 mod tests;
 
 pub use config::{MirrorConfig, MirrorConfigError};
 pub use handle::MirrorHandle;
 pub use port::{MirrorAsk, MirrorPort};
+pub use said::{MirrorCmd, MirrorCounters, MirrorEvent, Refused};
 
-use bytes::Bytes;
 use incoming::Incoming;
 use level::{Level, Refusal};
 use msg::{Ack, MirrorMsg};
@@ -47,103 +48,6 @@ const PEERS_A_STEP: usize = 128;
 /// The scope of a mirror.
 pub fn scope(name: &str, generation: u32) -> ScopeId {
     ScopeId::new("mirror", name, generation)
-}
-
-/// What the owner of levels asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MirrorCmd {
-    /// In the level of `to`, `key` is `value`.
-    Set {
-        /// The recipient.
-        to: NodeId,
-        /// The key.
-        key: u64,
-        /// Its value.
-        value: Bytes,
-    },
-    /// In the level of `to`, there is no `key`.
-    Clear {
-        /// The recipient.
-        to: NodeId,
-        /// The key.
-        key: u64,
-    },
-    /// The level of `to` is exactly this; told even if it is empty. Of a key named twice the last value counts.
-    Replace {
-        /// The recipient.
-        to: NodeId,
-        /// Keys with values, in any order.
-        all: Vec<(u64, Bytes)>,
-    },
-    /// Forget the level of `to` without telling it: it is gone for good.
-    Close {
-        /// The recipient.
-        to: NodeId,
-    },
-}
-
-/// What is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MirrorEvent {
-    /// In the level that `from` holds for this node, these keys changed: set, or cleared. Each key once. May be
-    /// told again; the last told counts. Values are slices of the frame they came in: decode or copy what is kept.
-    Level {
-        /// The publisher.
-        from: NodeId,
-        /// Keys with their values; `None` where the key was cleared.
-        changes: Vec<(u64, Option<Bytes>)>,
-        /// Whether this node's view is now exactly the level as it once was. False between the parts of a large
-        /// one, and where parts of different ages are mixed; the last that is told is whole.
-        whole: bool,
-    },
-    /// Forget all that `from` has told: it started again, or must start over. A new level follows.
-    Reset {
-        /// The publisher.
-        from: NodeId,
-        /// The life of it that speaks now.
-        incarnation: u64,
-    },
-    /// A command was not carried out: its level is as before.
-    Refused {
-        /// The recipient it was for.
-        to: NodeId,
-        /// The key; `None` for a whole level.
-        key: Option<u64>,
-        /// Which bound.
-        why: Refused,
-    },
-}
-
-/// Which bound a command would have broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// [`MirrorConfig::recipients_max`], and none of them is empty.
-    Recipients,
-    /// [`MirrorConfig::keys_max`].
-    Keys,
-    /// [`MirrorConfig::value_bytes_max`].
-    ValueBytes,
-    /// [`MirrorConfig::level_bytes_max`].
-    LevelBytes,
-}
-
-/// What happened so far, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MirrorCounters {
-    /// Deltas sent, with those sent again, hellos and probes.
-    pub deltas: u64,
-    /// Changes in them.
-    pub changes: u64,
-    /// Times that what was sent was sent again.
-    pub retries: u64,
-    /// Acknowledgements sent.
-    pub acks: u64,
-    /// Messages of older lives and streams.
-    pub stale: u64,
-    /// Messages that no honest node sends.
-    pub refused: u64,
-    /// Messages of publishers for whom there was no room.
-    pub no_room: u64,
 }
 
 /// See the [module](self). Bounds of one step: [`MirrorConfig::window`] deltas and one acknowledgement for each of
@@ -161,6 +65,8 @@ pub struct Mirror {
     /// Streams are never used twice in a life.
     streams: u64,
     incoming: BTreeMap<NodeId, Incoming>,
+    /// No publisher makes room for another before.
+    full_until: Time,
     /// Acknowledgements to be sent now, and whether something was missing.
     owed: BTreeMap<NodeId, bool>,
     /// Who is there, as the links said last.
@@ -182,6 +88,7 @@ impl Mirror {
             timers: BTreeSet::new(),
             streams: 0,
             incoming: BTreeMap::new(),
+            full_until: Time::ZERO,
             owed: BTreeMap::new(),
             boots: BTreeMap::new(),
             own: VecDeque::new(),
@@ -281,12 +188,13 @@ impl Mirror {
     fn on_message(&mut self, from: NodeId, msg: MirrorMsg, cx: &mut Cx<'_, Mirror>) {
         match msg {
             MirrorMsg::Delta(delta) => {
-                if !self.incoming.contains_key(&from) && self.incoming.len() >= self.config.publishers_max {
+                if !self.incoming.contains_key(&from) && !self.make_room(cx) {
                     self.counters.no_room += 1;
                     return;
                 }
                 let boot = self.boots.get(&from).copied();
-                let incoming = self.incoming.entry(from).or_insert_with(|| Incoming::new(boot));
+                let incoming = self.incoming.entry(from).or_insert_with(|| Incoming::new(boot, cx.now));
+                incoming.heard = cx.now;
                 let Some(gap) = incoming.on_delta(from, delta, self.incarnation, &mut self.counters, cx)
                 else {
                     return;
@@ -295,6 +203,31 @@ impl Mirror {
             }
             MirrorMsg::Ack(ack) => self.on_ack(from, ack, cx.now),
         }
+    }
+
+    /// Room for one more publisher, by forgetting the one that was silent longest if that was long enough.
+    fn make_room(&mut self, cx: &mut Cx<'_, Mirror>) -> bool {
+        if self.incoming.len() < self.config.publishers_max {
+            return true;
+        }
+        // Not looked for with every message that finds no room.
+        if cx.now < self.full_until {
+            return false;
+        }
+        let silent = self.incoming.iter().min_by_key(|(_, incoming)| incoming.heard);
+        let Some((from, since)) = silent.map(|(from, incoming)| (*from, incoming.heard)) else {
+            return false;
+        };
+        let until = since + self.config.forget_after;
+        if cx.now < until {
+            self.full_until = until;
+            return false;
+        }
+        self.owed.remove(&from);
+        if let Some(incoming) = self.incoming.remove(&from) {
+            incoming.forget(from, cx);
+        }
+        true
     }
 
     fn on_ack(&mut self, from: NodeId, ack: Ack, now: Time) {

@@ -117,3 +117,36 @@ fn explain_says_what_a_task_is_waiting_for() {
     rig.engine.stopped(lease);
     assert_eq!(explain(&rig, "b"), Explanation::Ended { state: Cancelled, why: Why::Dependency });
 }
+
+#[test]
+fn what_agents_can_do_is_bounded_and_a_refusal_leaves_no_name_behind() {
+    use quorate_scheduler::engine::{
+        AgentSpec, CAPABILITIES_MAX, Engine, EngineConfig, PROFILES_MAX, Refused,
+    };
+    let node = quorate_core::NodeId(1);
+    let agent = |id: usize| AgentSpec::new(quorate_core::AgentId(id as u64));
+    // As many names as there may be, 64 an agent.
+    let mut engine = Engine::new(EngineConfig::default()).unwrap();
+    let named = |id: usize| (0..64).fold(agent(id), |spec, skill| spec.skill(format!("{id}/{skill}"), 500));
+    let agents: Vec<AgentSpec> = (0..CAPABILITIES_MAX / 64).map(named).collect();
+    engine.register(node, &agents).unwrap();
+    let before = engine.clone();
+    let refused = engine.register(node, &[agent(1 << 20).skill("0/0", 1), agent(1 << 21).skill("new", 1)]);
+    assert!(matches!(refused, Err(Refused::TooMany { .. })), "{refused:?}");
+    let refused = engine.add_task(quorate_scheduler::TaskSpec::new("t").needs(["new"]));
+    assert!(refused.is_err());
+    assert_eq!(engine, before);
+    engine.register(node, &[agent(1 << 20).skill("0/0", 1)]).unwrap();
+    // As many lists as there may be.
+    let mut engine = Engine::new(EngineConfig::default()).unwrap();
+    let listed = |id: usize| agent(id).skill("a", (id % 256) as u16).skill("b", (id / 256) as u16);
+    let agents: Vec<AgentSpec> = (0..PROFILES_MAX).map(listed).collect();
+    engine.register(node, &agents).unwrap();
+    let before = engine.clone();
+    let refused =
+        engine.register(node, &[agent(1 << 20).skill("b", 7).skill("a", 7), agent(1 << 21).skill("a", 9)]);
+    assert!(matches!(refused, Err(Refused::TooMany { .. })), "{refused:?}");
+    assert_eq!(engine, before);
+    // The same list in another order is no other list.
+    engine.register(node, &[agent(1 << 20).skill("b", 7).skill("a", 7)]).unwrap();
+}

@@ -162,6 +162,55 @@ fn a_million_tasks_in_random_order_are_one_graph() {
 }
 
 proptest! {
+    /// Names of every kind: declared before, after or never, used twice, empty, and enough for several batches.
+    #[test]
+    fn many_at_once_are_the_same_as_one_after_the_other(
+        tasks in prop::collection::vec(0u32..400, 0..300),
+        edges in prop::collection::vec((0u32..400, 0u32..400), 0..300),
+        split in 0usize..300,
+    ) {
+        let name = |number: &u32| if *number == 0 { String::new() } else { format!("task {number}") };
+        let tasks: Vec<TaskSpec> = tasks.iter().map(|number| task(&name(number)).after(["root"])).collect();
+        let edges: Vec<(String, String)> = edges.iter().map(|(from, to)| (name(from), name(to))).collect();
+        let (first, second) = edges.split_at(split.min(edges.len()));
+        let pair = |(from, to): &'_ (String, String)| (from.clone(), to.clone());
+        let mut one_by_one = GraphSpec::new();
+        first.iter().map(pair).for_each(|(from, to)| one_by_one.edge(&from, &to));
+        tasks.iter().cloned().for_each(|task| {
+            one_by_one.add(task);
+        });
+        second.iter().map(pair).for_each(|(from, to)| one_by_one.edge(&from, &to));
+        let mut at_once = GraphSpec::new();
+        at_once.edges(first.iter().map(|(from, to)| (from.as_str(), to.as_str())));
+        at_once.add_all(tasks);
+        at_once.edges(second.iter().map(|(from, to)| (from.as_str(), to.as_str())));
+        prop_assert_eq!(at_once, one_by_one);
+    }
+
+    /// The first description of a graph is taken in by a shorter way.
+    #[test]
+    fn a_graph_is_the_same_whether_it_was_loaded_first_or_behind_another(
+        edges in prop::collection::vec((0u32..20, 1u32..20), 0..40),
+    ) {
+        let mut spec = GraphSpec::new();
+        spec.add_all((0..40).map(|number| task(&format!("{number}"))));
+        for (from, more) in edges {
+            spec.edge(&from.to_string(), &(from + more).to_string());
+        }
+        let first = Graph::build(&spec).unwrap();
+        let mut second = Graph::build(&GraphSpec::new().task(task("before all"))).unwrap();
+        second.append(&spec).unwrap();
+        let named = |graph: &Graph, number: u32| {
+            let task = graph.require(&number.to_string()).unwrap();
+            let names = |tasks: Vec<_>| tasks.iter().map(|t| graph.name(*t).to_owned()).collect::<Vec<_>>();
+            let (before, after) = (graph.before(task).collect(), graph.after(task).collect());
+            (names(before), names(after), graph.rank_ms(task), graph.join(task))
+        };
+        for number in 0..40 {
+            prop_assert_eq!(named(&first, number), named(&second, number));
+        }
+    }
+
     /// Whatever is taken in is in order; whatever is refused for a cycle has one, along edges that were given.
     #[test]
     fn a_graph_is_refused_exactly_when_it_has_a_cycle(

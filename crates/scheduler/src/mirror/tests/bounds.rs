@@ -79,6 +79,29 @@ fn publishers_beyond_the_bound_are_counted_and_not_listened_to() {
 }
 
 #[test]
+fn a_publisher_that_was_silent_for_long_makes_room_for_another_and_comes_back_whole() {
+    let forget_after = std::time::Duration::from_secs(10);
+    let mut net = Net::new(1, 3, MirrorConfig { publishers_max: 1, forget_after, ..MirrorConfig::default() });
+    net.set(2, 1, 1, "heard");
+    net.run(500);
+    net.crash(2);
+    net.set(3, 1, 1, "waits");
+    net.run(8_000);
+    assert_eq!(net.nodes[&1].told.keys().copied().collect::<Vec<_>>(), [2]);
+    net.run(20_000);
+    assert_eq!(
+        net.nodes[&1].told.keys().copied().collect::<Vec<_>>(),
+        [3],
+        "the level of the silent one is void"
+    );
+    net.crash(3);
+    net.restart(2);
+    net.set(2, 1, 1, "back");
+    net.run(30_000);
+    assert_eq!(net.nodes[&1].told.keys().copied().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
 fn what_no_honest_peer_says_changes_nothing() {
     let mut net = Net::new(1, 2, MirrorConfig::default());
     net.set(1, 2, 1, "x");
