@@ -44,6 +44,8 @@ fault_kinds! {
     Oversized = "frame too large",
     /// A frame was lost to a cut.
     Cut = "frame cut off",
+    /// A transport noticed that it lost the way to a peer, and said so.
+    Noticed = "peer told as down",
     /// A filter of the user's took a frame away or delayed it.
     Filtered = "frame filtered",
     /// A frame found the inbox of a slow node full.

@@ -70,6 +70,7 @@ const CALMER: &[fn(&mut FaultPlan)] = &[
     |plan| plan.weather.duplicate = 0.0,
     |plan| plan.weather.replay = 0.0,
     |plan| plan.weather.truncate = 0.0,
+    |plan| plan.weather.noticed = 0.0,
     |plan| plan.weather.flip = 0.0,
     |plan| plan.weather.bytes_per_second = None,
     |plan| plan.weather.frame_bytes_max = None,

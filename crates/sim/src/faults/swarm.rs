@@ -87,7 +87,7 @@ impl Swarm {
     fn weather(&self, rng: &mut Rng) -> Weather {
         let mut some = |most: f64| if rng.chance(0.4) { rng.unit() * most } else { 0.0 };
         let (loss, duplicate, replay) = (some(0.2), some(0.2), some(0.02));
-        let (truncate, flip) = (some(0.02), some(0.02));
+        let (truncate, flip, noticed) = (some(0.02), some(0.02), some(0.5));
         let delay = match rng.index(3) {
             0 => Delay::Constant(self.unit / 50),
             1 => Delay::Uniform(self.unit / 1000, self.unit / 10),
@@ -101,6 +101,7 @@ impl Swarm {
             replay,
             truncate,
             flip,
+            noticed,
             garbled: self.garbled,
             // 4 KB to 1 MB a second, and queues of half a KiB to 64 KiB.
             frame_bytes_max: None,

@@ -52,6 +52,8 @@ pub(crate) struct Net {
     flights: Table<Flight>,
     filters: Vec<Filter>,
     museum: Vec<(u32, u32, Bytes)>,
+    /// Peers of whom the sender's transport noticed that they do not hear it.
+    pub(crate) lost: Vec<NodeId>,
     chunk: BytesMut,
     rng: Rng,
 }
@@ -67,6 +69,7 @@ impl Net {
             flights: Table::default(),
             filters: Vec::new(),
             museum: Vec::new(),
+            lost: Vec::new(),
             chunk: BytesMut::new(),
             rng,
         }
@@ -145,6 +148,9 @@ impl Net {
             }
         }
         if self.lines.at(from, to).cuts > 0 {
+            if self.weather.noticed > 0.0 && self.rng.chance(self.weather.noticed) {
+                self.lost.push(parcel.to.1);
+            }
             return seen.hit(FaultKind::Cut);
         }
         if self.clean {

@@ -21,6 +21,9 @@ pub struct Weather {
     pub truncate: f64,
     /// The chance that one of its bits is another.
     pub flip: f64,
+    /// The chance that the sender's transport notices that a frame was cut off: scopes are told that the peer is down,
+    /// and that it is up again before they see its next message.
+    pub noticed: f64,
     /// What becomes of a frame that was truncated or changed.
     pub garbled: Garbled,
     /// What a link carries; `None`: no limit.
@@ -54,6 +57,7 @@ impl Weather {
             replay: 0.0,
             truncate: 0.0,
             flip: 0.0,
+            noticed: 0.0,
             garbled: Garbled::Dropped,
             bytes_per_second: None,
             frame_bytes_max: None,

@@ -4,10 +4,10 @@ use crate::Settings;
 use crate::disk::Disk;
 use crate::queue::Table;
 use quorate_core::{
-    Answer, AnyAsk, Door, Host, HostEvent, HostMsg, HostRecord, Io, Job, JobPanic, Link, Mark, Recipients,
-    Rng, ScopeId, Turn,
+    Answer, AnyAsk, Door, Host, HostEvent, HostMsg, HostRecord, Io, Job, JobPanic, Link, Mark, NodeId,
+    Recipients, Rng, ScopeId, Turn,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a node forgets at a crash.
 pub(crate) struct Life {
@@ -26,6 +26,8 @@ pub(crate) struct Life {
     pub(crate) own_busy_until: BTreeMap<ScopeId, u64>,
     /// Asks that were taken from the door.
     pub(crate) asks: VecDeque<(ScopeId, AnyAsk)>,
+    /// Peers that were told as down and have said nothing since.
+    pub(crate) down: BTreeSet<NodeId>,
     /// What ended while the node was busy.
     pub(crate) ended: VecDeque<Ended>,
 }

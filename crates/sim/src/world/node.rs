@@ -13,7 +13,7 @@ use quorate_core::{
     Turn,
 };
 use quorate_transport::Inbox;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -110,6 +110,7 @@ impl Node {
             jobs: Table::default(),
             own_busy_until: BTreeMap::new(),
             asks: VecDeque::new(),
+            down: BTreeSet::new(),
             ended: VecDeque::new(),
         });
         self.state = NodeState::Up;
@@ -214,6 +215,7 @@ impl Node {
                 stage.dispatch((self.place, self.id), Some(&msg));
             }
             stage.sends = sends;
+            self.note_lost(stage);
         }
         if !stage.jobs.is_empty() {
             self.begin_jobs(stage);

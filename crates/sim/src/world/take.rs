@@ -113,6 +113,7 @@ impl Node {
             self.take_frame(from, bytes, stage);
             acted = true;
         }
+        acted |= self.take_lost(stage);
         acted |= self.take_asks(stage);
         acted |= self.wake_if_due(stage);
         self.settle(true, stage);
@@ -120,6 +121,28 @@ impl Node {
             self.plan_turn(stage);
         }
         acted
+    }
+
+    /// The transport noticed that frames did not get through. As on a real node scopes are told behind what the peer
+    /// still said.
+    pub(super) fn note_lost(&mut self, stage: &mut Stage) {
+        if !stage.net.lost.is_empty() {
+            stage.net.lost.drain(..).for_each(|peer| self.inbox.lost(peer));
+            self.plan_turn(stage);
+        }
+    }
+
+    fn take_lost(&mut self, stage: &mut Stage) -> bool {
+        let mut lost = Vec::new();
+        self.inbox.take_lost(&mut lost);
+        for peer in &lost {
+            let Some(life) = &mut self.life else { break };
+            if life.link.peer(*peer).is_some() && life.down.insert(*peer) {
+                stage.seen.hit(FaultKind::Noticed);
+                self.act(Input::Link { peer: *peer, state: LinkState::Down }, stage);
+            }
+        }
+        !lost.is_empty()
     }
 
     fn take_asks(&mut self, stage: &mut Stage) -> bool {
@@ -147,10 +170,13 @@ impl Node {
         let received = life.link.receive(from, bytes, now, &mut life.link_rng, &mut stage.frames);
         if !stage.frames.is_empty() {
             stage.dispatch((self.place, self.id), None);
+            self.note_lost(stage);
         }
+        let Some(life) = &mut self.life else { return };
         match received {
             Received::Nothing => {}
             Received::Up { peer, boot } => {
+                life.down.remove(&peer);
                 self.act(Input::Link { peer, state: LinkState::Up(boot) }, stage);
             }
             Received::Message { class: Class::Data, .. } if life.is_full(&stage.settings) => {
@@ -158,6 +184,11 @@ impl Node {
             }
             Received::Message { from, scope, class, body } => {
                 stage.stats.messages += 1;
+                if life.down.remove(&from)
+                    && let Some(boot) = life.link.peer(from)
+                {
+                    self.act(Input::Link { peer: from, state: LinkState::Up(boot) }, stage);
+                }
                 if stage.lines.are_wanted() {
                     self.write_down(from, scope, &body, stage);
                 }
