@@ -187,10 +187,19 @@ impl Raft {
                 return Err(Corrupt::new(format!("no log reaches {last}")));
             }
             Record::Snapshot(snapshot) => {
-                self.commit = self.commit.max(snapshot.last.index);
+                // One takes the place of another together with all that stood before it.
+                if snapshot.last.index < self.commit {
+                    let (last, commit) = (snapshot.last, self.commit);
+                    return Err(Corrupt::new(format!("a snapshot of {last} behind one of {commit}")));
+                }
+                self.commit = snapshot.last.index;
                 self.snapshot = Some(snapshot);
             }
             Record::Begins(id) => {
+                let upto = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
+                if !(self.log.base().index..=upto).contains(&id.index) {
+                    return Err(Corrupt::new(format!("nothing stands for what was before {id}")));
+                }
                 // Only what is committed is ever taken away.
                 self.commit = self.commit.max(id.index);
                 self.log.rebase(id);

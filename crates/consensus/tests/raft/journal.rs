@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quorate_consensus::raft::{
     Cmd, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record, Snapshot, SnapshotChunk,
 };
-use quorate_core::{JournalId, NodeId, Protocol};
+use quorate_core::{Corrupt, JournalId, NodeId, Protocol};
 
 const F: NodeId = NodeId(1);
 const L: NodeId = NodeId(2);
@@ -168,6 +168,41 @@ fn a_journal_that_says_what_no_replica_writes_is_refused() {
         let mut raft = Raft::new(F, RaftConfig::default(), Founding::Found(ids(3))).unwrap();
         assert!(raft.replay(record.clone()).is_err(), "{record:?}");
     }
+}
+
+fn replayed(records: &[Record]) -> Result<Raft, Corrupt> {
+    let mut raft = Raft::new(F, RaftConfig::default(), Founding::Found(ids(3))).unwrap();
+    records.iter().try_for_each(|record| raft.replay(record.clone()))?;
+    Ok(raft)
+}
+
+// It would lead or follow from an empty state, and nobody would know that the front is missing.
+#[test]
+fn a_journal_whose_log_begins_where_no_snapshot_ends_is_refused() {
+    let snapshot = |index| {
+        let last = LogId::new(1, index);
+        Record::Snapshot(Snapshot { last, data: Bytes::from_static(b"s") })
+    };
+    let begins = |index| Record::Begins(LogId::new(1, index));
+    assert!(replayed(&[begins(5)]).is_err());
+    assert!(replayed(&[snapshot(4), begins(5)]).is_err());
+    assert!(replayed(&[snapshot(5), begins(5), begins(4)]).is_err());
+    assert!(replayed(&[snapshot(5), snapshot(4)]).is_err());
+    for before in 0..=5 {
+        assert_eq!(replayed(&[snapshot(5), begins(before)]).unwrap().commit(), 5);
+    }
+}
+
+#[test]
+fn a_log_that_contradicts_its_snapshot_gives_way_to_it() {
+    let snapshot = Snapshot { last: LogId::new(2, 3), data: Bytes::from_static(b"s") };
+    let mut cluster = Cluster::empty(RaftConfig::default());
+    cluster.add(F, Founding::Found(ids(3)), JournalId(1));
+    cluster.crash(F);
+    let records = [Record::Snapshot(snapshot.clone()), Record::Entries(entries(1, 1, 7))];
+    cluster.nodes.get_mut(&F).unwrap().disk.write(records);
+    cluster.start(F);
+    assert_eq!((cluster.last(F), cluster.raft(F).commit()), (snapshot.last, 3));
 }
 
 // Figure 2: term, vote and log are persistent.
