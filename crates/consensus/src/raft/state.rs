@@ -177,6 +177,10 @@ impl Raft {
                     peer.pin = Some((pin.journal, Mark(0)));
                 }
             }
+            // No replica gets there, and one that did could neither follow nor stand.
+            Record::Hard { term: Term::MAX, .. } => {
+                return Err(Corrupt::new("the last of all terms"));
+            }
             // A base holds the newest term and vote; older ones may stand behind it.
             Record::Hard { term, .. } if term < self.term => {}
             Record::Hard { term, vote } => {
@@ -185,6 +189,16 @@ impl Raft {
             }
             Record::Snapshot(Snapshot { last, .. }) | Record::Begins(last) if !last.is_plausible() => {
                 return Err(Corrupt::new(format!("no log reaches {last}")));
+            }
+            // A term is written down before anything of it is taken. Who leads in a lower one than its log has would
+            // let terms fall in it.
+            Record::Snapshot(Snapshot { last, .. }) | Record::Begins(last)
+                if last.term > self.known_term() =>
+            {
+                return Err(Corrupt::new(format!("{last} in term {}", self.term)));
+            }
+            Record::Entries(batch) if batch.term() > self.known_term() => {
+                return Err(Corrupt::new(format!("{} in term {}", batch.last_id(), self.term)));
             }
             Record::Snapshot(snapshot) => {
                 // One takes the place of another together with all that stood before it.
@@ -220,6 +234,15 @@ impl Raft {
             }
         }
         Ok(())
+    }
+
+    /// The highest term that the journal may hold something of.
+    fn known_term(&self) -> Term {
+        #[cfg(feature = "mutations")]
+        if self.config.mutation == Some(super::Mutation::VoteNotPersisted) {
+            return Term::MAX;
+        }
+        self.term
     }
 
     /// Takes entries back from `first` on, in the log and in what is known of its records.

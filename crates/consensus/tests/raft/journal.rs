@@ -159,6 +159,7 @@ fn a_journal_that_says_what_no_replica_writes_is_refused() {
         Record::Founded { voters: vec![] },
         Record::Founded { voters: vec![L, F] },
         Record::Founded { voters: vec![F, F] },
+        Record::Hard { term: u64::MAX, vote: None },
         Record::Begins(far),
         Record::Snapshot(Snapshot { last: far, data: Bytes::new() }),
         Record::Entries(entries(7, 1, 1)),
@@ -172,6 +173,7 @@ fn a_journal_that_says_what_no_replica_writes_is_refused() {
 
 fn replayed(records: &[Record]) -> Result<Raft, Corrupt> {
     let mut raft = Raft::new(F, RaftConfig::default(), Founding::Found(ids(3))).unwrap();
+    raft.replay(Record::Hard { term: 2, vote: None })?;
     records.iter().try_for_each(|record| raft.replay(record.clone()))?;
     Ok(raft)
 }
@@ -188,8 +190,20 @@ fn a_journal_whose_log_begins_where_no_snapshot_ends_is_refused() {
     assert!(replayed(&[snapshot(4), begins(5)]).is_err());
     assert!(replayed(&[snapshot(5), begins(5), begins(4)]).is_err());
     assert!(replayed(&[snapshot(5), snapshot(4)]).is_err());
+    assert!(replayed(&[snapshot(5), Record::Begins(LogId::new(3, 3))]).is_err());
     for before in 0..=5 {
         assert_eq!(replayed(&[snapshot(5), begins(before)]).unwrap().commit(), 5);
+    }
+}
+
+// Else it might lead in a term below those of its log, and terms would fall behind it.
+#[test]
+fn a_journal_with_something_of_a_term_that_it_never_reached_is_refused() {
+    let snapshot = |term| Record::Snapshot(Snapshot { last: LogId::new(term, 1), data: Bytes::new() });
+    for term in 0..5 {
+        for record in [snapshot(term), Record::Entries(entries(1, term, 1))] {
+            assert_eq!(replayed(std::slice::from_ref(&record)).is_ok(), term <= 2, "{record:?}");
+        }
     }
 }
 
@@ -199,7 +213,8 @@ fn a_log_that_contradicts_its_snapshot_gives_way_to_it() {
     let mut cluster = Cluster::empty(RaftConfig::default());
     cluster.add(F, Founding::Found(ids(3)), JournalId(1));
     cluster.crash(F);
-    let records = [Record::Snapshot(snapshot.clone()), Record::Entries(entries(1, 1, 7))];
+    let hard = Record::Hard { term: 2, vote: None };
+    let records = [hard, Record::Snapshot(snapshot.clone()), Record::Entries(entries(1, 1, 7))];
     cluster.nodes.get_mut(&F).unwrap().disk.write(records);
     cluster.start(F);
     assert_eq!((cluster.last(F), cluster.raft(F).commit()), (snapshot.last, 3));
