@@ -91,17 +91,20 @@ impl Raft {
 
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.
     fn campaign(&mut self, cx: &mut Cx<'_, Raft>) {
-        // A term is u64 and only a quorum's pre-votes raise it here, so its end is out of reach; a peer that
-        // claims it is refused by `Raft::is_plausible`.
-        let Some(term) = self.term.checked_add(1) else { return };
+        // A term is u64 and only a quorum's pre-votes raise it here, so its end is out of reach, but for a journal that
+        // says so. Nobody would vote for it, and no journal with it opens.
+        let next = self.term.saturating_add(1);
+        if !self.is_plausible(next) {
+            return;
+        }
         self.role = Role::Candidate;
         self.counters.campaigns += 1;
-        self.term = term;
+        self.term = next;
         self.vote = Some(self.id);
         self.write_hard(cx);
         self.wait_for_election(cx);
         self.forget_votes();
-        let candidacy = Candidacy { group: self.group, term, last: self.log.last() };
+        let candidacy = Candidacy { group: self.group, term: next, last: self.log.last() };
         cx.send(self.everybody.clone(), Msg::Vote(candidacy));
         self.count_votes(cx);
     }

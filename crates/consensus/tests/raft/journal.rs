@@ -208,6 +208,22 @@ fn a_journal_with_something_of_a_term_that_it_never_reached_is_refused() {
 }
 
 #[test]
+fn one_at_the_end_of_all_terms_does_not_stand_and_opens_again() {
+    for (term, reached) in [(u64::MAX - 2, u64::MAX - 1), (u64::MAX - 1, u64::MAX - 1)] {
+        let mut cluster = Cluster::empty(RaftConfig::default());
+        cluster.add(F, Founding::Found(vec![F]), JournalId(1));
+        cluster.crash(F);
+        cluster.nodes.get_mut(&F).unwrap().disk.write([Record::Hard { term, vote: None }]);
+        for _ in 0..2 {
+            cluster.start(F);
+            cluster.pass(1_000);
+            assert_eq!(cluster.raft(F).term(), reached);
+            cluster.crash(F);
+        }
+    }
+}
+
+#[test]
 fn a_log_that_contradicts_its_snapshot_gives_way_to_it() {
     let snapshot = Snapshot { last: LogId::new(2, 3), data: Bytes::from_static(b"s") };
     let mut cluster = Cluster::empty(RaftConfig::default());
