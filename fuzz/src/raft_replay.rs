@@ -41,7 +41,7 @@ pub fn play(bytes: &[u8]) -> bool {
         replica.answers(|_| true);
     }
     let (group, term, last) =
-        (replica.raft().group().max(1), replica.raft().term() + 1, replica.raft().last());
+        (replica.raft().group().max(1), replica.raft().term().saturating_add(1), replica.raft().last());
     let from = replica.raft().voters().iter().copied().find(|id| *id != me).unwrap_or(NodeId(2));
     let prev = LogId::new(last.term, last.index);
     let batches = Batches::One(batch(last.index + 1, term, &[b"theirs"]));
