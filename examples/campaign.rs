@@ -1,7 +1,8 @@
 //! The simulator's campaigns behind one program: whole clusters under every fault, seed after seed.
 
-use quorate_examples::campaign::{Figures, Planted, Protocol, by_name, mutations, planted, table};
+use quorate_examples::campaign::{Figures, Planted, Protocol, Ran, by_name, mutations, planted, table};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,8 +13,10 @@ cargo run --release --example campaign -- [OPTIONS]
 
   --protocol NAME     which campaign: raft or work (default raft)
   --seeds A..B        which seeds (default 0..1000)
+  --jobs N            on how many threads (default: as many as there are cores); the results are the same
   --mutation NAME     plant this bug: the campaign should fail
   --oracle            plant each bug in turn, in its own campaign, and print how many seeds were needed to catch it
+  --trace FILE        write a line there for everything that happens in a single seed
   --list-mutations    the names of the bugs, one a line
   --json FILE         write the figures there
 
@@ -22,9 +25,11 @@ Exit code 0: nothing was found; 1: something was, with the line that replays it;
 struct Options {
     protocol: &'static Protocol,
     seeds: Range<u64>,
+    jobs: NonZeroUsize,
     mutation: Option<String>,
     oracle: bool,
     json: Option<PathBuf>,
+    trace: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -43,7 +48,8 @@ fn campaign(options: &Options) -> ExitCode {
     let begun = Instant::now();
     let mut shown = begun;
     let mut failed = 0;
-    let report = options.protocol.campaign(options.seeds.clone(), options.mutation.as_deref(), |progress| {
+    let (jobs, seeds) = (options.jobs, options.seeds.clone());
+    let report = options.protocol.campaign_on(jobs, seeds, options.mutation.as_deref(), |progress| {
         if progress.outcome.violation.is_some() {
             failed += 1;
         }
@@ -55,10 +61,17 @@ fn campaign(options: &Options) -> ExitCode {
     });
     eprint!("\r                                        \r");
     let mutation = options.mutation.as_deref();
-    let figures = Figures::of(options.protocol.name, mutation, &options.seeds, &report, begun.elapsed());
+    let ran = Ran { seeds: options.seeds.clone(), jobs: options.jobs.get(), wall: begun.elapsed() };
+    let figures = Figures::of(options.protocol.name, mutation, ran, &report);
     print!("{}", table(&figures));
     if let Some(path) = &options.json
         && let Err(why) = write_json(path, &figures)
+    {
+        eprintln!("{}: {why}", path.display());
+        return ExitCode::from(2);
+    }
+    if let Some(path) = &options.trace
+        && let Err(why) = write_trace(path, options)
     {
         eprintln!("{}: {why}", path.display());
         return ExitCode::from(2);
@@ -86,11 +99,21 @@ fn write_json(path: &Path, figures: &Figures) -> std::io::Result<()> {
     std::fs::write(path, serde_json::to_string_pretty(figures)?)
 }
 
+/// Runs the seed once more, telling what happens.
+fn write_trace(path: &Path, options: &Options) -> std::io::Result<()> {
+    let file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let seed = options.seeds.start;
+    options.protocol.trace(seed, options.mutation.as_deref(), Box::new(file));
+    println!("  everything that happened is in {}", path.display());
+    Ok(())
+}
+
 fn parse() -> Result<Option<Options>, String> {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_env();
     let (mut name, mut seeds) = ("raft".to_owned(), 0..1000);
-    let (mut mutation, mut json, mut is_oracle) = (None, None, false);
+    let (mut mutation, mut json, mut trace, mut is_oracle) = (None, None, None, false);
+    let mut jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let text = |parser: &mut lexopt::Parser| -> Result<String, String> {
         parser.value().and_then(|value| value.string()).map_err(|e| e.to_string())
     };
@@ -98,9 +121,13 @@ fn parse() -> Result<Option<Options>, String> {
         match argument {
             Long("protocol") => name = text(&mut parser)?,
             Long("seeds") => seeds = range(&text(&mut parser)?)?,
+            Long("jobs") => {
+                jobs = text(&mut parser)?.parse().map_err(|_| "--jobs takes a number from 1 on")?
+            }
             Long("mutation") => mutation = Some(text(&mut parser)?),
             Long("oracle") => is_oracle = true,
             Long("json") => json = Some(PathBuf::from(text(&mut parser)?)),
+            Long("trace") => trace = Some(PathBuf::from(text(&mut parser)?)),
             Long("list-mutations") => {
                 mutations().iter().for_each(|name| println!("{name}"));
                 return Ok(None);
@@ -118,7 +145,10 @@ fn parse() -> Result<Option<Options>, String> {
     {
         return Err(format!("the campaign {name} knows no mutation {planted}"));
     }
-    Ok(Some(Options { protocol, seeds, mutation, oracle: is_oracle, json }))
+    if trace.is_some() && seeds.end - seeds.start != 1 {
+        return Err("--trace takes a single seed: --seeds A..B with B = A + 1".to_owned());
+    }
+    Ok(Some(Options { protocol, seeds, jobs, mutation, oracle: is_oracle, json, trace }))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

@@ -2,3 +2,8 @@
 
 pub mod campaign;
 pub mod swarm;
+
+/// What the page on the simulator shows runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/SIMULATOR.md")]
+struct Simulator;

@@ -74,6 +74,17 @@ fn a_seed_is_the_same_run_each_time() {
         let hash = || campaign(name).campaign(1_000..1_005, None, |_| {}).trace_hash;
         assert_eq!(hash(), hash(), "{name}");
     }
+    // Nor does the number of threads change anything.
+    let on = |threads| {
+        let report = campaign("raft").campaign_on(threads, 1_000..1_040, None, |_| {});
+        (report.trace_hash, report.stats, report.coverage)
+    };
+    assert_eq!(on(1.try_into().unwrap()), on(3.try_into().unwrap()));
+    // Nor does it matter whether somebody reads what happens.
+    let mut unread = 0;
+    campaign("raft").campaign(7..8, None, |progress| unread = progress.outcome.trace_hash);
+    let read = campaign("raft").trace(7, None, Box::new(std::io::sink()));
+    assert_eq!(read.trace_hash, unread);
     let hash = |seeds| campaign("raft").campaign(seeds, None, |_| {}).trace_hash;
     assert_ne!(hash(0..1), hash(1..2));
 }

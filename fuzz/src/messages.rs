@@ -4,7 +4,7 @@ use crate::script::Script;
 use bytes::Bytes;
 use quorate_consensus::raft::{
     Append, AppendReply, Batch, Candidacy, Commands, Forward, ForwardReply, Index, LogId, Msg, NotPlaced,
-    Outcome, Pin, Raft, Record, Snapshot, SnapshotChunk, SnapshotReply, Term, VoteReply,
+    Outcome, Pin, Pulled, Raft, Record, Snapshot, SnapshotChunk, SnapshotReply, Term, VoteReply,
 };
 use quorate_core::{JournalId, NodeId, wire};
 
@@ -81,14 +81,14 @@ fn batches(script: &mut Script<'_>, prev: LogId) -> Vec<Batch> {
 
 /// A message.
 pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
-    let kind = script.below(16);
+    let kind = script.below(22);
     let group = if script.below(16) == 15 { script.number(near.group) } else { near.group };
     let (term, round) = (script.number(near.term), near.round);
     match kind {
-        0 => Msg::PreVote(Candidacy { group, term, last: near.id(script) }),
-        1 => Msg::Vote(Candidacy { group, term, last: near.id(script) }),
-        2 => Msg::PreVoteReply(VoteReply { term, granted: script.flag() }),
-        3 => Msg::VoteReply(VoteReply { term, granted: script.flag() }),
+        0 => Msg::PreVote(Candidacy { group, term, last: near.id(script), handed_over: script.flag() }),
+        1 => Msg::Vote(Candidacy { group, term, last: near.id(script), handed_over: script.flag() }),
+        2 => Msg::PreVoteReply(VoteReply { term, granted: script.flag(), last: near.id(script) }),
+        3 => Msg::VoteReply(VoteReply { term, granted: script.flag(), last: near.id(script) }),
         4..=6 => {
             let (prev, commit, round) = (near.id(script), script.number(near.commit), script.number(round));
             let batches = batches(script, prev).into();
@@ -134,6 +134,19 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
             })
         }
         14 => Msg::Pins { group, digest: script.flag().then(|| script.number(0)), ask: script.flag() },
+        15 => {
+            let after = near.id(script);
+            Msg::Pulled(Pulled { group, after, batches: batches(script, after).into() })
+        }
+        16 => Msg::Pull { group, after: near.id(script) },
+        17 => Msg::TakeOver { group, term },
+        18 => Msg::Resigned { group, term },
+        19 => Msg::ReadIndex { group, request: script.number(0) },
+        20 => {
+            let index =
+                if script.flag() { Ok(script.number(near.commit)) } else { Err(NotPlaced::NotLeader(None)) };
+            Msg::ReadIndexReply { request: script.number(0), index }
+        }
         _ => Msg::Join,
     }
 }

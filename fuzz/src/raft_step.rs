@@ -141,7 +141,15 @@ fn one(replica: &mut Replica, script: &mut Script<'_>, number: &mut u64, reached
                 voters.into_iter().filter(|id| *id != NodeId(1)).for_each(|id| replica.meet(id));
             }
         }
-        16 => replica.step(Input::Command(if script.below(8) == 7 { Cmd::Abstain } else { Cmd::StepDown })),
+        16 => {
+            let cmd = match script.below(8) {
+                7 => Cmd::Abstain,
+                5 | 6 => Cmd::Transfer { to: None },
+                3 | 4 => Cmd::Transfer { to: Some(from(script)) },
+                _ => Cmd::StepDown,
+            };
+            replica.step(Input::Command(cmd));
+        }
         _ => {
             let who = script.byte();
             replica.sent.truncate(16);

@@ -9,7 +9,7 @@ use quorate_core::{
     Boot, Corrupt, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits,
     Wall,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Inputs of one run, at most.
 pub const STEPS_MAX: usize = 250;
@@ -130,7 +130,7 @@ impl Promised {
     fn note(&mut self, me: NodeId, to: NodeId, msg: &Msg) {
         let (term, vote) = match msg {
             Msg::Vote(candidacy) => (candidacy.term, Some(me)),
-            Msg::VoteReply(VoteReply { term, granted }) => (*term, granted.then_some(to)),
+            Msg::VoteReply(VoteReply { term, granted, .. }) => (*term, granted.then_some(to)),
             Msg::AppendReply(reply) => (reply.term, None),
             Msg::SnapshotReply(reply) => (reply.term, None),
             _ => return,
@@ -230,6 +230,9 @@ impl Replica {
         self.given += match &input {
             Input::Message { msg: Msg::Append(append), .. } => {
                 append.batches.as_slice().iter().map(|batch| batch.len()).sum()
+            }
+            Input::Message { msg: Msg::Pulled(pulled), .. } => {
+                pulled.batches.as_slice().iter().map(|batch| batch.len()).sum()
             }
             Input::Message { msg: Msg::Forward(forward), .. } => forward.commands.bytes(),
             Input::Command(quorate_consensus::raft::Cmd::Propose { commands, .. }) => commands.bytes(),
@@ -372,27 +375,12 @@ impl Replica {
         for event in &self.events {
             match event {
                 Event::Committed { upto } | Event::CaughtUp { upto } => assert!(*upto <= commit, "{event:?}"),
-                Event::ReadReady { index, .. } => assert!(*index <= commit, "{event:?}"),
                 Event::Install(snapshot) => {
                     assert!(snapshot.data.len() as u64 <= self.config.snapshot_bytes_max, "{event:?}");
                 }
                 _ => {}
             }
         }
-        let requests: Vec<u64> = self.events.iter().flat_map(reads_of).collect();
-        assert_eq!(
-            requests.iter().collect::<BTreeSet<_>>().len(),
-            requests.len(),
-            "a read was answered twice"
-        );
-    }
-}
-
-fn reads_of(event: &Event) -> Vec<u64> {
-    match event {
-        Event::ReadReady { requests, .. } => requests.clone(),
-        Event::ReadRefused { request, .. } => vec![*request],
-        _ => Vec::new(),
     }
 }
 
@@ -417,8 +405,8 @@ fn agreement(msg: Msg) -> Option<Msg> {
         Some(Msg::AppendReply(AppendReply { term, round, outcome: Outcome::Matched(upto) }))
     };
     match msg {
-        Msg::PreVote(m) => Some(Msg::PreVoteReply(VoteReply { term: m.term, granted: true })),
-        Msg::Vote(m) => Some(Msg::VoteReply(VoteReply { term: m.term, granted: true })),
+        Msg::PreVote(m) => Some(Msg::PreVoteReply(VoteReply { term: m.term, granted: true, last: m.last })),
+        Msg::Vote(m) => Some(Msg::VoteReply(VoteReply { term: m.term, granted: true, last: m.last })),
         Msg::Append(m) => {
             let upto = m.batches.as_slice().last().map_or(m.prev.index, |batch| batch.last());
             matched(m.term, m.round, upto)

@@ -4,14 +4,14 @@ use crate::messages::batch;
 use bytes::{Bytes, BytesMut};
 use quorate_consensus::raft::{
     Append, AppendReply, Batches, Candidacy, Commands, Forward, ForwardReply, LogId, Msg, NotPlaced, Outcome,
-    Pin, Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
+    Pin, Pulled, Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{JournalId, NodeId, wire};
 use quorate_scheduler::mirror::msg::{Ack, Delta, MirrorMsg};
 
 /// Raft messages.
 pub fn messages() -> Vec<Msg> {
-    let candidacy = Candidacy { group: 9, term: 3, last: LogId::new(2, 300) };
+    let candidacy = Candidacy { group: 9, term: 3, last: LogId::new(2, 300), handed_over: true };
     let append =
         |batches| Append { group: 9, term: 4, prev: LogId::new(3, 500), commit: 499, round: 70_000, batches };
     let reply = |outcome| Msg::AppendReply(AppendReply { term: 4, round: 70_000, outcome });
@@ -29,9 +29,9 @@ pub fn messages() -> Vec<Msg> {
     let two = vec![batch(501, 3, &[b"one", b""]), batch(503, 4, &[b"three"])];
     vec![
         Msg::PreVote(candidacy),
-        Msg::PreVoteReply(VoteReply { term: 3, granted: true }),
+        Msg::PreVoteReply(VoteReply { term: 3, granted: true, last: LogId::new(2, 7) }),
         Msg::Vote(candidacy),
-        Msg::VoteReply(VoteReply { term: 3, granted: true }),
+        Msg::VoteReply(VoteReply { term: 3, granted: true, last: LogId::new(2, 7) }),
         Msg::Append(append(Batches::None)),
         Msg::Append(append(Batches::One(batch(501, 4, &[b""])))),
         Msg::Append(append(Batches::from(two))),
@@ -45,6 +45,16 @@ pub fn messages() -> Vec<Msg> {
         placed(Err(NotPlaced::NotLeader(Some(NodeId(300))))),
         placed(Err(NotPlaced::TooLarge)),
         Msg::Join,
+        Msg::Pull { group: 9, after: LogId::new(3, 500) },
+        Msg::Pulled(Pulled {
+            group: 9,
+            after: LogId::new(3, 500),
+            batches: Batches::One(batch(501, 4, &[b"x"])),
+        }),
+        Msg::TakeOver { group: 9, term: 4 },
+        Msg::Resigned { group: 9, term: 4 },
+        Msg::ReadIndex { group: 9, request: 3 },
+        Msg::ReadIndexReply { request: 3, index: Ok(500) },
         Msg::Pins { group: 9, digest: Some(7), ask: true },
     ]
 }

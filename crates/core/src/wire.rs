@@ -50,9 +50,18 @@ pub enum WireError {
     Trailing(usize),
 }
 
+/// Values are written into pieces of memory of this size, many to an allocation.
+const CHUNK_BYTES: usize = 4 << 10;
+/// As long as a usual control message: with less room left, the next piece begins.
+const USUAL_BYTES: usize = 64;
+
 /// Writes a value behind what is in `scratch` and splits it off. The memory of `scratch` is reused.
 pub fn encode<T: Wire>(value: &T, scratch: &mut BytesMut) -> Bytes {
     debug_assert!(scratch.is_empty(), "somebody's bytes would be taken along");
+    if scratch.capacity() < USUAL_BYTES {
+        // Left alone it would grow by doubling from eight bytes on, for every single value.
+        scratch.reserve(CHUNK_BYTES);
+    }
     scratch.put_u8(T::VERSION);
     value.encode(&mut Encoder(scratch));
     scratch.split().freeze()
@@ -83,7 +92,7 @@ impl Encoder<'_> {
     /// The small, structured part.
     pub fn part<T: Serialize + ?Sized>(&mut self, part: &T) {
         // Postcard fails for sequences of unknown length only, and for a full buffer; ours grows.
-        let written = postcard::serialize_with_flavor(part, Grow(self.0));
+        let written = postcard::serialize_with_flavor(part, Grow { at: self.0.len(), to: self.0 });
         assert!(written.is_ok(), "a wire type has a sequence of unknown length");
     }
 
@@ -119,19 +128,47 @@ impl Decoder {
     }
 }
 
-struct Grow<'a>(&'a mut BytesMut);
+/// Writes into room that was made before: a part is many numbers of one or two bytes, and a buffer that is asked for
+/// room for each of them takes longer over it than everything else takes.
+struct Grow<'a> {
+    to: &'a mut BytesMut,
+    /// What is behind it is room.
+    at: usize,
+}
+
+impl Grow<'_> {
+    #[cold]
+    fn make_room(&mut self, bytes: usize) {
+        self.to.resize(self.at + bytes.max(USUAL_BYTES), 0);
+    }
+}
 
 impl Flavor for Grow<'_> {
     type Output = ();
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.put_u8(byte);
+        if self.at == self.to.len() {
+            self.make_room(1);
+        }
+        self.to[self.at] = byte;
+        self.at += 1;
         Ok(())
     }
+    #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        if let [byte] = bytes {
+            return self.try_push(*byte);
+        }
+        let end = self.at + bytes.len();
+        if end > self.to.len() {
+            self.make_room(bytes.len());
+        }
+        self.to[self.at..end].copy_from_slice(bytes);
+        self.at = end;
         Ok(())
     }
     fn finalize(self) -> postcard::Result<()> {
+        self.to.truncate(self.at);
         Ok(())
     }
 }

@@ -80,6 +80,17 @@ impl Campaign {
     pub fn run_watched(
         &self,
         mut one: impl FnMut(u64) -> Outcome,
+        watch: impl FnMut(Progress<'_>),
+    ) -> Report {
+        self.gather(self.seeds.clone().map(|seed| Outcome::caught(seed, &mut one)), watch)
+    }
+
+    /// The report over runs that took place elsewhere, on other threads or machines: their outcomes in the order of the
+    /// campaign's seeds. The report is the one of [`Campaign::run`]. Outcomes that are missing at the end are not
+    /// missed.
+    pub fn gather(
+        &self,
+        outcomes: impl IntoIterator<Item = Outcome>,
         mut watch: impl FnMut(Progress<'_>),
     ) -> Report {
         let mut report = Report {
@@ -91,25 +102,30 @@ impl Campaign {
             never: Vec::new(),
         };
         let of = self.seeds.end.saturating_sub(self.seeds.start);
-        for seed in self.seeds.clone() {
-            // Whatever the closure shares between runs is its own affair; a world that panicked is gone.
-            let mut outcome =
-                catch_unwind(AssertUnwindSafe(|| one(seed))).unwrap_or_else(|panic| panicked(seed, &*panic));
+        for (done, mut outcome) in (1..).zip(outcomes) {
             if let Some(violation) = &mut outcome.violation
                 && violation.replay.is_none()
             {
-                violation.replay = self.replay.as_ref().map(|line| line(seed));
+                violation.replay = self.replay.as_ref().map(|line| line(outcome.seed));
             }
             report.trace_hash = join(report.trace_hash, outcome.trace_hash);
             report.stats.merge(&outcome.stats);
             report.coverage.merge(&outcome.coverage);
             report.violations.extend(outcome.violation.clone());
-            watch(Progress { outcome: &outcome, done: seed - self.seeds.start + 1, of });
+            watch(Progress { outcome: &outcome, done, of });
         }
         let faults = report.coverage.never(&self.faults).map(|kind| kind.name().to_owned());
         let names = self.reached.iter().filter(|name| report.coverage.named(name) == 0).cloned();
         report.never = faults.chain(names).collect();
         report
+    }
+}
+
+impl Outcome {
+    /// What a run comes to; if it panics, that is its violation.
+    pub fn caught(seed: u64, one: impl FnOnce(u64) -> Outcome) -> Outcome {
+        // Whatever the closure shares between runs is its own affair; a world that panicked is gone.
+        catch_unwind(AssertUnwindSafe(|| one(seed))).unwrap_or_else(|panic| panicked(seed, &*panic))
     }
 }
 

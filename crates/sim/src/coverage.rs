@@ -133,10 +133,14 @@ impl Coverage {
     }
 
     pub(crate) fn sometimes(&mut self, name: &str) {
+        self.add(name, 1);
+    }
+
+    pub(crate) fn add(&mut self, name: &str, times: u64) {
         match self.named.get_mut(name) {
-            Some(count) => *count += 1,
+            Some(count) => *count += times,
             None => {
-                self.named.insert(name.to_owned(), 1);
+                self.named.insert(name.to_owned(), times);
             }
         }
     }

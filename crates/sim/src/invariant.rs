@@ -18,6 +18,9 @@ pub trait Invariant<A> {
 pub struct Touch {
     /// The node.
     pub node: NodeId,
+    /// Its place: nodes are numbered from zero in the order in which they came, and keep their number. For tables by
+    /// node, and for [`World::host_at`], which need no search then.
+    pub place: usize,
     /// How.
     pub how: Touched,
 }

@@ -28,4 +28,4 @@ pub use settings::Settings;
 pub use stats::Stats;
 pub use trial::{Outcome, Trial, Workload};
 pub use violation::Violation;
-pub use world::{NodeState, Told, World};
+pub use world::{NodeState, Told, World, link_paths};

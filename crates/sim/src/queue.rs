@@ -1,11 +1,11 @@
 //! What is going to happen, in the order of simulated time; what falls on one instant keeps the order in which
 //! it was planned.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// Something that will happen. Small, since a heap moves its elements; what is large waits in a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A frame arrives: its place in the table of frames on their way.
     Frame(u32),
@@ -29,29 +29,62 @@ pub(crate) enum Event {
     Errand(u32),
 }
 
-/// Planned for when, behind how many others, and what.
-type Planned = (u64, u64, Event);
+/// What is planned. In one number: for when, and behind how many others. No two have the same, so that a comparison
+/// is one of numbers, and never looks at the event.
+#[derive(Debug)]
+struct Planned {
+    order: u128,
+    event: Event,
+}
+
+impl Planned {
+    fn at(&self) -> u64 {
+        (self.order >> 64) as u64
+    }
+}
+
+impl Ord for Planned {
+    /// The heap gives up its greatest first: the earliest is the greatest.
+    fn cmp(&self, other: &Planned) -> Ordering {
+        other.order.cmp(&self.order)
+    }
+}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Planned) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Planned) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Planned {}
 
 /// The order of things to come.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    heap: BinaryHeap<Reverse<Planned>>,
+    heap: BinaryHeap<Planned>,
     planned: u64,
 }
 
 impl Queue {
     pub(crate) fn push(&mut self, at: u64, event: Event) {
         self.planned += 1;
-        self.heap.push(Reverse((at, self.planned, event)));
+        let order = u128::from(at) << 64 | u128::from(self.planned);
+        self.heap.push(Planned { order, event });
     }
 
     /// When the next thing happens.
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.heap.peek().map(|Reverse((at, _, _))| *at)
+        self.heap.peek().map(Planned::at)
     }
 
     pub(crate) fn pop(&mut self) -> Option<(u64, Event)> {
-        self.heap.pop().map(|Reverse((at, _, event))| (at, event))
+        self.heap.pop().map(|planned| (planned.at(), planned.event))
     }
 }
 

@@ -20,11 +20,11 @@ impl TraceHash {
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        let mut chunks = bytes.chunks_exact(8);
-        for chunk in &mut chunks {
-            self.word(chunk.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte)));
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.word(u64::from_le_bytes(*word));
         }
-        let rest = chunks.remainder().iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+        let rest = rest.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
         self.word(rest);
         self.word(bytes.len() as u64);
     }

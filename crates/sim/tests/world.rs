@@ -239,6 +239,61 @@ fn a_link_carries_so_much_and_no_more() {
 }
 
 #[test]
+fn a_narrow_path_loses_what_is_too_large_for_it() {
+    let mut world = world(18, 2, Ack::OnDisk);
+    let warm = world.app(1).enter(2, 1);
+    world.finish(warm).expect("nothing fails");
+    let mut weather = Weather::fair();
+    weather.frame_bytes_max = Some(10);
+    world.set_weather(weather);
+    let ticket = world.app(1).enter(2, 2);
+    world.run_for(MS(100));
+    assert!(!ticket.is_settled() && world.coverage().of(FaultKind::Oversized) > 0);
+    world.set_weather(Weather::fair());
+    world.finish(ticket).expect("asked again, it fits");
+}
+
+#[test]
+fn what_links_refuse_and_repair_is_counted_over_all_lives() {
+    let mut world = world(19, 2, Ack::OnDisk);
+    let begun = |world: &World<_>| world.coverage().named("link: a session with a life of a peer begins");
+    let warm = world.app(1).enter(2, 1);
+    world.finish(warm).expect("nothing fails");
+    assert_eq!(begun(&world), 2, "one on each side");
+    let mut weather = Weather::fair();
+    weather.duplicate = 1.0;
+    world.set_weather(weather);
+    let ticket = world.app(1).enter(2, 2);
+    world.finish(ticket).expect("nothing is lost");
+    let twice = world.coverage().named("link: a frame that came before is refused");
+    assert!(twice > 0);
+    world.set_weather(Weather::fair());
+    world.restart(2);
+    let ticket = world.app(1).enter(2, 3);
+    world.finish(ticket).expect("nothing is lost");
+    assert_eq!(begun(&world), 4, "and again with the new life");
+    assert!(world.coverage().named("link: a frame that came before is refused") >= twice);
+    let names: Vec<&str> = quorate_sim::link_paths().collect();
+    assert!(world.coverage().all_named().all(|(name, _)| names.contains(&name)));
+}
+
+#[test]
+fn a_touch_names_the_place_of_its_node() {
+    let mut world = world(20, 3, Ack::OnDisk);
+    world.always("places are those of the nodes", |world, touch| {
+        let by_name = world.host(touch.node).map(std::ptr::from_ref);
+        let by_place = world.host_at(touch.place).map(std::ptr::from_ref);
+        if by_name == by_place { Ok(()) } else { Err(format!("{touch:?}")) }
+    });
+    world.add_node(9);
+    let ticket = world.app(1).enter(9, 2);
+    world.finish(ticket).expect("nothing fails");
+    world.crash(2);
+    world.restart(2);
+    assert!(world.violation().is_none() && world.host_at(4).is_none());
+}
+
+#[test]
 fn a_clog_lets_everything_through_in_one_burst() {
     let mut world = world(14, 2, Ack::OnDisk);
     let warm = world.app(1).enter(2, 1);

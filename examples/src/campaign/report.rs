@@ -7,6 +7,17 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
+/// How a campaign ran.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Which seeds.
+    pub seeds: Range<u64>,
+    /// On how many threads.
+    pub jobs: usize,
+    /// For how long.
+    pub wall: Duration,
+}
+
 /// The figures of a campaign, as other programs read them.
 #[derive(Debug, Serialize)]
 pub struct Figures {
@@ -18,6 +29,8 @@ pub struct Figures {
     pub seeds: u64,
     /// The first of them.
     pub seeds_from: u64,
+    /// On how many threads they ran.
+    pub jobs: usize,
     /// The seeds in which something was found.
     pub failed: Vec<u64>,
     /// Everything that happened, over all seeds in order.
@@ -39,14 +52,9 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Of a campaign that took this long.
-    pub fn of(
-        protocol: &str,
-        mutation: Option<&str>,
-        seeds: &Range<u64>,
-        report: &Report,
-        wall: Duration,
-    ) -> Figures {
+    /// Of a campaign.
+    pub fn of(protocol: &str, mutation: Option<&str>, ran: Ran, report: &Report) -> Figures {
+        let Ran { seeds, jobs, wall } = ran;
         let wall_s = wall.as_secs_f64().max(1e-9);
         let faults = FaultKind::ALL.iter().map(|kind| (kind.name().to_owned(), report.coverage.of(*kind)));
         let named = report.coverage.all_named().map(|(name, count)| (name.to_owned(), count));
@@ -55,6 +63,7 @@ impl Figures {
             mutation: mutation.map(str::to_owned),
             seeds: seeds.end.saturating_sub(seeds.start),
             seeds_from: seeds.start,
+            jobs,
             failed: report.failed().collect(),
             trace_hash: format!("{:016x}", report.trace_hash),
             messages_per_s: report.stats.messages as f64 / wall_s,
@@ -85,7 +94,7 @@ pub fn table(figures: &Figures) -> String {
     let _ = writeln!(text, "  messages a second      {:.0}", figures.messages_per_s);
     let _ = writeln!(text, "  events a second        {:.0}", figures.events_per_s);
     let _ = writeln!(text, "  times real time        {:.0}", figures.realtime_factor);
-    let _ = writeln!(text, "  wall time              {:.1} s", figures.wall_s);
+    let _ = writeln!(text, "  wall time              {:.1} s on {} threads", figures.wall_s, figures.jobs);
     let _ = writeln!(text, "  trace                  {}", figures.trace_hash);
     let _ = writeln!(text, "  faults that struck and paths that were taken:");
     for (name, count) in figures.fired.iter().filter(|(_, count)| **count > 0) {

@@ -20,6 +20,12 @@ pub enum Cmd {
         /// The port's number for it, never used again.
         request: u64,
     },
+    /// The same for a replica that need not lead: the leader is asked up to where it must have applied. Answered as
+    /// [`Cmd::Read`] is, or, when messages are lost, never.
+    ReadThroughLeader {
+        /// The port's number for it, never used again, also not in another life.
+        request: u64,
+    },
     /// The state after `at`, serialised.
     Snapshot {
         /// The last entry applied to it.
@@ -34,6 +40,12 @@ pub enum Cmd {
     },
     /// Stop leading.
     StepDown,
+    /// Have this voter lead, or whichever is furthest. Answered by the end of this leadership or by
+    /// [`Event::NotTransferred`].
+    Transfer {
+        /// Whom.
+        to: Option<NodeId>,
+    },
     /// Stop leading, and never stand for election again in this life: its state machine is lost, and others
     /// have theirs. It votes and keeps the log as before.
     Abstain,
@@ -87,6 +99,11 @@ pub enum Event {
         term: Term,
         /// Its first entry: once that is applied, so is everything that was committed before.
         first: Index,
+    },
+    /// Leadership was not handed over: this replica leads on as before, or did not lead.
+    NotTransferred {
+        /// Somebody may have been asked, and may still stand for election.
+        begun: bool,
     },
     /// Does not lead any more.
     Retired {

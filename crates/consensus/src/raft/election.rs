@@ -33,21 +33,19 @@ impl Raft {
             }
             return;
         }
-        // A leader's log is never replaced.
-        if self.abstains || self.install.as_ref().is_some_and(|install| install.restoring.is_some()) {
-            return;
-        }
         if !self.founded {
             self.tell_pins(true, cx);
         }
-        if !self.founded {
+        if !self.may_stand() {
             return;
         }
         self.role = Role::PreCandidate;
         self.counters.pre_campaigns += 1;
+        (self.pull, self.asked_behind) = (None, None);
         self.forget_votes();
         let last = self.log.last();
-        let candidacy = Candidacy { group: self.group, term: self.term.saturating_add(1), last };
+        let (group, term) = (self.group, self.term.saturating_add(1));
+        let candidacy = Candidacy { group, term, last, handed_over: false };
         // A question: a pre-vote spends and promises nothing.
         cx.send_now(self.everybody.clone(), Msg::PreVote(candidacy));
         self.count_pre_votes(cx);
@@ -66,15 +64,18 @@ impl Raft {
         // asking for a term that is over.
         let term = if granted { candidacy.term } else { self.term };
         // Promises nothing: a grant neither moves a timer nor binds the vote.
-        cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted }));
+        cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last: self.log.last() }));
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
         if !reply.granted && reply.term > self.term {
             return self.learn_term(from, reply.term, cx);
         }
+        if !reply.granted {
+            return self.on_refused(from, reply.last, cx);
+        }
         // An answer to an earlier round, or one that comes after the campaign began, starts nothing.
-        if self.role != Role::PreCandidate || !reply.granted || reply.term != self.term.saturating_add(1) {
+        if self.role != Role::PreCandidate || reply.term != self.term.saturating_add(1) {
             return;
         }
         if let Some(peer) = self.peer_mut(from) {
@@ -85,32 +86,39 @@ impl Raft {
 
     pub(super) fn count_pre_votes(&mut self, cx: &mut Cx<'_, Raft>) {
         if self.is_granted(cx) && !self.abstains {
-            self.campaign(cx);
+            self.campaign(false, cx);
         }
     }
 
+    /// Whether it may be elected: all founders have met, its log is not about to be replaced, and its state machine is
+    /// not lost.
+    pub(super) fn may_stand(&self) -> bool {
+        let replaced = self.install.as_ref().is_some_and(|install| install.restoring.is_some());
+        self.may_vote() && self.founded && !self.abstains && !replaced
+    }
+
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.
-    fn campaign(&mut self, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn campaign(&mut self, handed_over: bool, cx: &mut Cx<'_, Raft>) {
         // A term is u64 and only a quorum's pre-votes raise it here, so its end is out of reach, but for a journal that
         // says so. Nobody would vote for it, and no journal with it opens.
-        let next = self.term.saturating_add(1);
-        if !self.is_plausible(next) {
+        let term = self.term.saturating_add(1);
+        if !self.is_plausible(term) {
             return;
         }
         self.role = Role::Candidate;
         self.counters.campaigns += 1;
-        self.term = next;
+        self.term = term;
         self.vote = Some(self.id);
         self.write_hard(cx);
         self.wait_for_election(cx);
         self.forget_votes();
-        let candidacy = Candidacy { group: self.group, term: next, last: self.log.last() };
+        let candidacy = Candidacy { group: self.group, term, last: self.log.last(), handed_over };
         cx.send(self.everybody.clone(), Msg::Vote(candidacy));
         self.count_votes(cx);
     }
 
     pub(super) fn on_vote(&mut self, from: NodeId, candidacy: Candidacy, cx: &mut Cx<'_, Raft>) {
-        let Candidacy { term, last, .. } = candidacy;
+        let Candidacy { term, last, handed_over, .. } = candidacy;
         // A vote for a voter that lost its disk would elect it with votes that it gave others and forgot.
         if !self.is_voter_by_name(from) {
             self.counters.strangers += 1;
@@ -122,7 +130,7 @@ impl Raft {
         }
         if term > self.term {
             // One that hears a leader does not help to depose it (thesis §6.4.1, §4.2.3).
-            if self.hears_leader(cx) {
+            if self.hears_leader(cx) && !handed_over {
                 self.counters.sticky += 1;
                 return;
             }
@@ -136,7 +144,7 @@ impl Raft {
             self.wait_for_election(cx);
         }
         // Once the vote is on disk.
-        cx.send(from, Msg::VoteReply(VoteReply { term: self.term, granted }));
+        cx.send(from, Msg::VoteReply(VoteReply { term: self.term, granted, last: self.log.last() }));
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {

@@ -79,7 +79,7 @@ impl Raft {
     }
 
     /// Takes what is new of a batch. The entries before it match.
-    fn take(&mut self, batch: Batch, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn take(&mut self, batch: Batch, cx: &mut Cx<'_, Raft>) {
         let last = self.log.last().index;
         let Some(first) = self.first_difference(&batch) else { return };
         assert!(first > self.commit, "a committed entry is never overwritten");

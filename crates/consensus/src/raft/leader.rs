@@ -2,7 +2,7 @@
 
 use super::{
     Append, Batch, Batches, Commands, Event, Forward, ForwardReply, Index, LogId, Msg, NotPlaced, OpenBatch,
-    Outcome, Raft, Record, Role, Term, commands::last_of, peer::Flow, read::Reads,
+    Outcome, Raft, Record, Role, Term, commands::last_of, peer::Flow, read::Reads, transfer::Transfer,
 };
 use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
 use std::collections::VecDeque;
@@ -32,6 +32,7 @@ pub(super) struct Leader {
     /// Bytes sealed and not committed: last index, bytes.
     pub uncommitted: VecDeque<(Index, usize)>,
     pub uncommitted_bytes: usize,
+    pub transfer: Option<Transfer>,
 }
 
 impl Raft {
@@ -51,17 +52,18 @@ impl Raft {
             round: 1,
             reads: Reads::default(),
             heartbeat_at: cx.now + self.config.heartbeat,
-            quorum_check_at: cx.now + self.config.election_timeout,
+            quorum_check_at: cx.now + self.config.heartbeat,
             notice_at: Time::NEVER,
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
+            transfer: None,
         }));
         // Whether its term can commit anything is not known yet, and this does not say so.
         cx.emit_now(Event::Elected { term: self.term, first });
         self.add(Batch::noop(first, self.term), cx);
     }
 
-    fn leader_mut(&mut self) -> Option<&mut Leader> {
+    pub(super) fn leader_mut(&mut self) -> Option<&mut Leader> {
         match &mut self.role {
             Role::Leader(leader) => Some(leader),
             _ => None,
@@ -73,7 +75,8 @@ impl Raft {
         {
             return Time::ZERO;
         }
-        leader.heartbeat_at.min(leader.quorum_check_at).min(leader.notice_at)
+        let transfer = leader.transfer.map_or(Time::NEVER, |transfer| transfer.until);
+        leader.heartbeat_at.min(leader.quorum_check_at).min(leader.notice_at).min(transfer)
     }
 
     /// Whether a further batch may leave: some follower's window is open, or there is no follower.
@@ -143,7 +146,7 @@ impl Raft {
         let uncommitted_max = self.config.uncommitted_bytes_max;
         let Some(leader) = self.leader_mut() else { return Err(NotPlaced::NotLeader(None)) };
         let open = leader.open.bytes();
-        if leader.uncommitted_bytes + open + bytes > uncommitted_max {
+        if leader.transfer.is_some() || leader.uncommitted_bytes + open + bytes > uncommitted_max {
             return Err(NotPlaced::Busy);
         }
         if open > 0 && open + bytes > batch_max.saturating_add(entry_max) {
@@ -160,7 +163,7 @@ impl Raft {
     }
 
     /// Closes the open batch.
-    fn seal(&mut self, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn seal(&mut self, cx: &mut Cx<'_, Raft>) {
         let (term, first) = (self.term, self.log.last().index + 1);
         let Some(leader) = self.leader_mut() else { return };
         if leader.open.count() > 0 {
@@ -307,6 +310,7 @@ impl Raft {
                 peer.next = peer.next.max(matched + 1);
                 self.advance(cx);
                 self.feed(from, cx);
+                self.hand_over(from, cx);
             }
             Outcome::Conflict { refused, hint } => {
                 let hinted = log_hint(self, hint);
@@ -431,6 +435,7 @@ impl Raft {
     }
 
     pub(super) fn on_leader_wake(&mut self, cx: &mut Cx<'_, Raft>) {
+        self.expire_transfer(cx);
         if self.has_room() {
             self.seal(cx);
         }
@@ -457,15 +462,15 @@ impl Raft {
 
     /// A leader that hears no quorum, or whose disk stalls, stops leading (thesis §6.2).
     fn check_quorum(&mut self, cx: &mut Cx<'_, Raft>) {
-        let timeout = self.config.election_timeout;
+        let (timeout, heartbeat) = (self.config.election_timeout, self.config.heartbeat);
         let now = cx.now;
         let Some(leader) = self.leader_mut() else { return };
-        leader.quorum_check_at = now + timeout;
+        leader.quorum_check_at = now + heartbeat;
         self.forget_silent_learners(now);
         let Some(leader) = self.leader_mut() else { return };
         let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);
         // A whole timeout and one heartbeat of grace: the answer to the last heartbeat may still be on its way.
-        let patience = timeout + self.config.heartbeat;
+        let patience = timeout + heartbeat;
         let heard = self.is_quorum(cx, |peer| now.since(peer.heard_at) <= patience);
         if stalled {
             self.counters.stalled_disk += 1;
@@ -474,6 +479,6 @@ impl Raft {
         } else {
             return;
         }
-        self.follow(self.term, None, cx);
+        self.resign(cx);
     }
 }

@@ -12,9 +12,10 @@
 //! What is here beyond the paper's figure 2: **pre-vote** (a term is spent only when it would be won),
 //! **check-quorum** (a leader that hears no majority, or whose disk stalls, stops leading), voters that hear a leader do not help
 //! to depose it, **batching and pipelining** with in-flight limits, **ReadIndex** reads, snapshots in pieces,
-//! voters known by their **journal** (one that lost its disk has no vote any more), replicas without a vote.
+//! voters known by their **journal** (one that lost its disk has no vote any more), replicas without a vote,
+//! **transfer** of leadership.
 //!
-//! What is absent so far: change of voters, leases, transfer of leadership, witness, many groups.
+//! What is absent so far: change of voters, leases, witness, many groups.
 //!
 //! [`Raft`] is the protocol and sees bytes only. [`RaftPort`] holds the application's
 //! [`StateMachine`](quorate_core::StateMachine), its promises and its client sessions; [`RaftHandle`] is what
@@ -36,11 +37,13 @@ mod msg;
 mod mutation;
 mod peer;
 mod port;
+mod pull;
 mod quorum;
 mod read;
 mod record;
 mod state;
 mod step;
+mod transfer;
 
 use batch::OpenBatch;
 pub use batch::{Batch, Entries, Entry, EntryKind};
@@ -50,7 +53,7 @@ pub use config::{Founding, RaftConfig, RaftConfigError};
 pub use ids::{Index, LogId, Term};
 pub use log::Log;
 pub use msg::{
-    Append, AppendReply, Batches, Candidacy, Forward, ForwardReply, Msg, NotPlaced, Outcome, Pin,
+    Append, AppendReply, Batches, Candidacy, Forward, ForwardReply, Msg, NotPlaced, Outcome, Pin, Pulled,
     SnapshotChunk, SnapshotReply, VoteReply,
 };
 #[cfg(feature = "mutations")]

@@ -41,6 +41,43 @@ pub enum Msg {
         /// Whether an answer is wanted.
         ask: bool,
     },
+    /// The leader of the term leads no more, by its own decision.
+    Resigned {
+        /// The founding.
+        group: u64,
+        /// The term that it led.
+        term: Term,
+    },
+    /// What stands behind this entry in your log?
+    Pull {
+        /// The founding.
+        group: u64,
+        /// The entry.
+        after: LogId,
+    },
+    /// The answer.
+    Pulled(Pulled),
+    /// Up to where must a linearizable read of the sender's have applied?
+    ReadIndex {
+        /// The founding.
+        group: u64,
+        /// The sender's number for it.
+        request: u64,
+    },
+    /// The answer, once a quorum has confirmed after the question came that this is the leader.
+    ReadIndexReply {
+        /// The number of the question.
+        request: u64,
+        /// The index, or why there is none.
+        index: Result<Index, NotPlaced>,
+    },
+    /// Stand for election now: the leader hands over (thesis §3.10).
+    TakeOver {
+        /// The founding.
+        group: u64,
+        /// The leader's term.
+        term: Term,
+    },
 }
 
 /// A node stands for election.
@@ -52,6 +89,8 @@ pub struct Candidacy {
     pub term: Term,
     /// Its last entry.
     pub last: LogId,
+    /// The leader of the term before asked for it, so voters that hear that leader need not be loyal.
+    pub handed_over: bool,
 }
 
 /// A voter's answer.
@@ -61,6 +100,19 @@ pub struct VoteReply {
     pub term: Term,
     /// Yes or no.
     pub granted: bool,
+    /// The voter's last entry: one whose log is too short may pull it.
+    pub last: LogId,
+}
+
+/// A part of a log, lent to one that could not be elected with its own.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Pulled {
+    /// The founding.
+    pub group: u64,
+    /// The entry before; without entries, one that both may have.
+    pub after: LogId,
+    /// What stands behind it.
+    pub batches: Batches,
 }
 
 /// A leader appends.
@@ -230,6 +282,12 @@ enum Part {
     ForwardReply(ForwardReply),
     Join,
     Pins { group: u64, digest: Option<u64>, ask: bool },
+    TakeOver { group: u64, term: Term },
+    ReadIndex { group: u64, request: u64 },
+    ReadIndexReply { request: u64, index: Result<Index, NotPlaced> },
+    Pull { group: u64, after: LogId },
+    Pulled { group: u64, after: LogId, batches: u32 },
+    Resigned { group: u64, term: Term },
 }
 
 impl Wire for Msg {
@@ -246,6 +304,13 @@ impl Wire for Msg {
             Msg::Pins { group, digest, ask } => {
                 to.part(&Part::Pins { group: *group, digest: *digest, ask: *ask })
             }
+            Msg::ReadIndex { group, request } => {
+                to.part(&Part::ReadIndex { group: *group, request: *request })
+            }
+            Msg::ReadIndexReply { request, index } => {
+                to.part(&Part::ReadIndexReply { request: *request, index: *index })
+            }
+            Msg::TakeOver { group, term } => to.part(&Part::TakeOver { group: *group, term: *term }),
             Msg::Append(Append { group, term, prev, commit, round, batches }) => {
                 let batches = batches.as_slice();
                 let count = batches.len() as u32;
@@ -254,6 +319,13 @@ impl Wire for Msg {
                 for batch in batches {
                     batch.encode(to);
                 }
+            }
+            Msg::Resigned { group, term } => to.part(&Part::Resigned { group: *group, term: *term }),
+            Msg::Pull { group, after } => to.part(&Part::Pull { group: *group, after: *after }),
+            Msg::Pulled(Pulled { group, after, batches }) => {
+                let batches = batches.as_slice();
+                to.part(&Part::Pulled { group: *group, after: *after, batches: batches.len() as u32 });
+                batches.iter().for_each(|batch| batch.encode(to));
             }
             Msg::Snapshot(chunk) => {
                 let SnapshotChunk { group, term, round, last, total, checksum, offset, ref data } = **chunk;
@@ -278,6 +350,14 @@ impl Wire for Msg {
             Part::ForwardReply(m) => Msg::ForwardReply(m),
             Part::Join => Msg::Join,
             Part::Pins { group, digest, ask } => Msg::Pins { group, digest, ask },
+            Part::Resigned { group, term } => Msg::Resigned { group, term },
+            Part::Pull { group, after } => Msg::Pull { group, after },
+            Part::Pulled { group, after, batches } => {
+                Msg::Pulled(Pulled { group, after, batches: decode_batches(after, batches, from)? })
+            }
+            Part::ReadIndex { group, request } => Msg::ReadIndex { group, request },
+            Part::ReadIndexReply { request, index } => Msg::ReadIndexReply { request, index },
+            Part::TakeOver { group, term } => Msg::TakeOver { group, term },
             Part::Append { group, term, prev, commit, round, batches } => {
                 let batches = decode_batches(prev, batches, from)?;
                 Msg::Append(Append { group, term, prev, commit, round, batches })
@@ -305,7 +385,7 @@ impl Wire for Msg {
     fn class(&self) -> Class {
         match self {
             Msg::Append(append) if !matches!(append.batches, Batches::None) => Class::Data,
-            Msg::Snapshot(_) | Msg::Forward(_) => Class::Data,
+            Msg::Snapshot(_) | Msg::Forward(_) | Msg::Pulled(_) => Class::Data,
             _ => Class::Control,
         }
     }

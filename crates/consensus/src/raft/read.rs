@@ -1,17 +1,25 @@
 //! Linearizable reads without a log entry: ReadIndex (thesis §6.4). Each waits for one round, asked after it
 //! came; many share a round.
 
-use super::{Event, Index, NotPlaced, Raft, Role};
-use quorate_core::Cx;
+use super::{Event, Index, LogId, Msg, NotPlaced, Raft, Role};
+use quorate_core::{Cx, NodeId};
 use std::collections::VecDeque;
+
+/// Who wants to know an index.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Asker {
+    /// Another replica; `None` for this one's port.
+    peer: Option<NodeId>,
+    request: u64,
+}
 
 /// Reads of one leadership.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Reads {
     /// Came, and no round was asked for them yet.
-    waiting: Vec<u64>,
+    waiting: Vec<Asker>,
     /// Asked in this round, to be answered at this index.
-    asked: VecDeque<(u64, Index, Vec<u64>)>,
+    asked: VecDeque<(u64, Index, Vec<Asker>)>,
 }
 
 impl Reads {
@@ -27,14 +35,61 @@ impl Reads {
 
 impl Raft {
     pub(super) fn on_read(&mut self, request: u64, cx: &mut Cx<'_, Raft>) {
-        let max = self.config.promises_max;
-        let refused = match &mut self.role {
-            Role::Leader(leader) if leader.reads.len() >= max => NotPlaced::Busy,
-            Role::Leader(leader) => return leader.reads.waiting.push(request),
-            _ => NotPlaced::NotLeader(self.leader),
+        if let Err(why) = self.take_read(Asker { peer: None, request }) {
+            // A refusal promises nothing.
+            cx.emit_now(Event::ReadRefused { request, why });
+        }
+    }
+
+    pub(super) fn on_read_through_leader(&mut self, request: u64, cx: &mut Cx<'_, Raft>) {
+        match self.leader.filter(|leader| *leader != self.id) {
+            // A question.
+            Some(leader) => cx.send_now(leader, Msg::ReadIndex { group: self.group, request }),
+            None => self.on_read(request, cx),
+        }
+    }
+
+    pub(super) fn on_read_index(&mut self, from: NodeId, request: u64, cx: &mut Cx<'_, Raft>) {
+        // Whoever is served the log may read, with a vote or without.
+        let known = self.peer(from).is_some();
+        let taken = match known {
+            true => self.take_read(Asker { peer: Some(from), request }),
+            false => Err(NotPlaced::NotLeader(self.leader.filter(|leader| *leader != from))),
         };
-        // A refusal promises nothing.
-        cx.emit_now(Event::ReadRefused { request, why: refused });
+        if let Err(why) = taken {
+            // As above.
+            cx.send_now(from, Msg::ReadIndexReply { request, index: Err(why) });
+        }
+    }
+
+    pub(super) fn on_read_index_reply(
+        &mut self,
+        from: NodeId,
+        request: u64,
+        index: Result<Index, NotPlaced>,
+        cx: &mut Cx<'_, Raft>,
+    ) {
+        let plausible = index.is_ok_and(|index| LogId::new(self.term, index).is_plausible());
+        if !self.voters.is_empty() && !self.is_voter(from) || index.is_ok() && !plausible {
+            self.counters.nonsense += 1;
+            return;
+        }
+        // The leader's word, to which this node's disk adds nothing.
+        cx.emit_now(match index {
+            Ok(index) => Event::ReadReady { index, requests: vec![request] },
+            Err(why) => Event::ReadRefused { request, why },
+        });
+    }
+
+    fn take_read(&mut self, asker: Asker) -> Result<(), NotPlaced> {
+        match &mut self.role {
+            Role::Leader(leader) if leader.reads.len() >= self.config.promises_max => Err(NotPlaced::Busy),
+            Role::Leader(leader) => {
+                leader.reads.waiting.push(asker);
+                Ok(())
+            }
+            _ => Err(NotPlaced::NotLeader(self.leader)),
+        }
     }
 
     /// Asks one round for all reads that came. Not before the first commit of the term: until then this leader
@@ -72,10 +127,20 @@ impl Raft {
         while let Some((round, _, _)) = leader.reads.asked.front()
             && *round <= confirmed
         {
-            let Some((_, index, requests)) = leader.reads.asked.pop_front() else { break };
-            self.counters.reads += requests.len() as u64;
+            let Some((_, index, askers)) = leader.reads.asked.pop_front() else { break };
+            self.counters.reads += askers.len() as u64;
             // The quorum's answers are the promise; this node's disk adds nothing to it.
-            cx.emit_now(Event::ReadReady { index, requests });
+            let own = askers.iter().filter(|asker| asker.peer.is_none()).map(|asker| asker.request);
+            let requests: Vec<u64> = own.collect();
+            if !requests.is_empty() {
+                cx.emit_now(Event::ReadReady { index, requests });
+            }
+            for Asker { peer, request } in askers {
+                if let Some(peer) = peer {
+                    // As above.
+                    cx.send_now(peer, Msg::ReadIndexReply { request, index: Ok(index) });
+                }
+            }
         }
     }
 }

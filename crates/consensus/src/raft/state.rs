@@ -39,6 +39,10 @@ pub struct Raft {
     /// Knows all that was committed before this life.
     pub(super) caught_up: bool,
     pub(super) peers: Vec<Peer>,
+    /// Whose log it pulls, and where that ends.
+    pub(super) pull: Option<(NodeId, LogId)>,
+    /// Behind which entry it asked last, when the first one was not there.
+    pub(super) asked_behind: Option<LogId>,
     /// All peers, shared by the messages that go to everybody.
     pub(super) everybody: Arc<[NodeId]>,
     pub(super) install: Option<Install>,
@@ -72,10 +76,18 @@ pub struct RaftCounters {
     pub pre_campaigns: u64,
     /// Times it stood for election.
     pub campaigns: u64,
+    /// Pieces of others' logs that it took because its own was too short to be elected with.
+    pub pulled: u64,
     /// Times it was elected.
     pub elected: u64,
     /// Pre-votes and votes it refused because it hears a leader.
     pub sticky: u64,
+    /// Times it began to hand leadership over.
+    pub transfers: u64,
+    /// Times that came to nothing.
+    pub transfers_failed: u64,
+    /// Times it stood for election because the leader handed over.
+    pub took_over: u64,
     /// Times it stopped leading because it heard no quorum.
     pub lost_quorum: u64,
     /// Times it stopped leading because its disk stalled.
@@ -128,6 +140,8 @@ impl Raft {
             commit: 0,
             caught_up: false,
             peers: Vec::new(),
+            pull: None,
+            asked_behind: None,
             everybody: Arc::new([]),
             install: None,
             unrestorable: None,

@@ -14,9 +14,11 @@ impl Protocol for Raft {
             Input::Message { from, msg } => self.on_message(from, msg, cx),
             Input::Command(Cmd::Propose { first, commands }) => self.on_propose(first, commands, cx),
             Input::Command(Cmd::Read { request }) => self.on_read(request, cx),
+            Input::Command(Cmd::ReadThroughLeader { request }) => self.on_read_through_leader(request, cx),
             Input::Command(Cmd::Snapshot { at, data }) => self.on_snapshot_taken(at, data, cx),
             Input::Command(Cmd::Installed { ok }) => self.on_installed(ok, cx),
             Input::Command(Cmd::StepDown) => self.on_step_down(cx),
+            Input::Command(Cmd::Transfer { to }) => self.on_transfer(to, cx),
             Input::Command(Cmd::Abstain) => {
                 self.abstains = true;
                 self.on_step_down(cx);
@@ -60,6 +62,12 @@ impl Raft {
             Msg::Forward(forward) => self.on_forward(from, forward, cx),
             Msg::ForwardReply(reply) => self.on_forward_reply(from, reply, cx),
             Msg::Join => self.on_join(from, cx),
+            Msg::Resigned { term, .. } => self.on_resigned(from, term, cx),
+            Msg::Pull { after, .. } => self.on_pull(from, after, cx),
+            Msg::Pulled(pulled) => self.on_pulled(from, pulled, cx),
+            Msg::ReadIndex { request, .. } => self.on_read_index(from, request, cx),
+            Msg::ReadIndexReply { request, index } => self.on_read_index_reply(from, request, index, cx),
+            Msg::TakeOver { term, .. } => self.on_take_over(from, term, cx),
             Msg::Pins { digest, ask, .. } => self.on_pins(from, digest, ask, cx),
         }
     }
@@ -70,9 +78,11 @@ impl Raft {
         let group = match msg {
             Msg::PreVote(m) | Msg::Vote(m) => m.group,
             Msg::Append(m) => m.group,
+            Msg::Pulled(m) => m.group,
+            Msg::Pull { group, .. } | Msg::Resigned { group, .. } => *group,
             Msg::Snapshot(m) => m.group,
             Msg::Forward(m) => m.group,
-            Msg::Pins { group, .. } => *group,
+            Msg::Pins { group, .. } | Msg::TakeOver { group, .. } | Msg::ReadIndex { group, .. } => *group,
             _ => return false,
         };
         self.group != 0 && group != self.group
@@ -138,7 +148,7 @@ impl Raft {
 
     fn on_step_down(&mut self, cx: &mut Cx<'_, Raft>) {
         if self.is_leader() {
-            self.follow(self.term, None, cx);
+            self.resign(cx);
         }
     }
 

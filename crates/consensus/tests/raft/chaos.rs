@@ -17,6 +17,10 @@ pub struct Seen {
     pub installed: u64,
     pub compactions: u64,
     pub reads: u64,
+    pub reads_through: u64,
+    pub transfers: u64,
+    pub taken_over: u64,
+    pub pulled: u64,
     pub conflicts: u64,
 }
 
@@ -123,6 +127,9 @@ pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Res
         seen.installed += counters.snapshots_installed;
         seen.compactions += counters.compactions;
         seen.conflicts += counters.conflicts;
+        seen.transfers += counters.transfers;
+        seen.taken_over += counters.took_over;
+        seen.pulled += counters.pulled;
     }
     seen.committed += run.committed.len() as u64;
     Ok(())
@@ -180,7 +187,19 @@ impl Run {
             1 => {
                 self.next += 1;
                 self.reads.insert(self.next, self.committed.len() as Index);
-                self.cluster.command(id, Cmd::Read { request: self.next });
+                let request = self.next;
+                let through = self.rng.chance(0.5);
+                self.cluster.command(
+                    id,
+                    match through {
+                        true => Cmd::ReadThroughLeader { request },
+                        false => Cmd::Read { request },
+                    },
+                );
+            }
+            9 if self.rng.chance(0.2) => {
+                let to = self.rng.chance(0.5).then(|| *self.rng.pick(all).unwrap());
+                self.cluster.command(id, Cmd::Transfer { to });
             }
             2..=4 => self.cluster.sync_node(id),
             // To the next time at which somebody wants to be woken, if that is near; else a little.
@@ -348,7 +367,10 @@ impl Run {
             Event::ReadReady { index, requests } => {
                 for request in requests {
                     seen.reads += 1;
-                    let least = self.reads.remove(&request).ok_or("a read answered twice")?;
+                    // A question that is doubled on its way is answered twice.
+                    let least = *self.reads.get(&request).ok_or("a read that nobody asked")?;
+                    let led = self.cluster.raft(id).is_leader();
+                    seen.reads_through += u64::from(!led);
                     if index < least {
                         return Err(format!("{id} reads at {index} what was asked at {least}"));
                     }
@@ -420,15 +442,18 @@ impl Run {
 #[test]
 fn the_properties_of_figure_3_hold_in_thousands_of_small_random_runs() {
     let mut seen = Seen::default();
-    for seed in 0..4_000 {
+    for seed in 0..5_000 {
         if let Err(why) = run(seed, &RaftConfig::default(), 400, &mut seen) {
             panic!("seed {seed}: {why}");
         }
     }
-    let Seen { elected, committed, crashes, truncations, installed, compactions, reads, conflicts } = seen;
+    let Seen { elected, committed, crashes, truncations, installed, compactions, reads, conflicts, .. } =
+        seen;
+    let Seen { reads_through, transfers, taken_over, pulled, .. } = seen;
     // What never happened was not tested.
     let rare = [elected, committed, crashes, compactions, reads, conflicts];
     assert!(rare.iter().all(|count| *count > 1_000) && truncations > 50 && installed > 50, "{seen:?}");
+    assert!([reads_through, transfers, taken_over, pulled].iter().all(|count| *count > 300), "{seen:?}");
 }
 
 #[cfg(feature = "mutations")]

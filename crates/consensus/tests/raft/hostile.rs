@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use quorate_consensus::raft::{
     Append, AppendReply, Batches, Candidacy, Cmd, Commands, Event, Forward, ForwardReply, Founding, LogId,
-    Msg, NotPlaced, Outcome, RaftConfig, Record, SnapshotChunk, SnapshotReply, VoteReply,
+    Msg, NotPlaced, Outcome, Pulled, RaftConfig, Record, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{Boot, Input, JournalId, LinkState, NodeId, Rng, Wire, wire};
 use std::fmt::Debug;
@@ -46,10 +46,10 @@ proptest! {
     #[test]
     fn random_bytes_never_panic_and_what_decodes_reencodes_equal(
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
-        kind in 0u8..13,
+        kind in 0u8..19,
     ) {
         // Mostly past the version and into a kind.
-        if bytes.len() > 2 && kind < 12 {
+        if bytes.len() > 2 && kind < 18 {
             (bytes[0], bytes[1]) = (1, kind);
         }
         decodes_to_itself::<Msg>(bytes.clone());
@@ -94,10 +94,10 @@ fn log_id(rng: &mut Rng) -> LogId {
 fn message(rng: &mut Rng, group: u64) -> Msg {
     let group = if rng.chance(0.9) { group } else { number(rng) };
     let (term, round, last) = (number(rng), number(rng), log_id(rng));
-    let vote = VoteReply { term, granted: rng.chance(0.5) };
-    match rng.within(0..15) {
-        0 => Msg::PreVote(Candidacy { group, term, last }),
-        1 => Msg::Vote(Candidacy { group, term, last }),
+    let vote = VoteReply { term, granted: rng.chance(0.5), last: LogId::ZERO };
+    match rng.within(0..21) {
+        0 => Msg::PreVote(Candidacy { group, term, last, handed_over: rng.chance(0.5) }),
+        1 => Msg::Vote(Candidacy { group, term, last, handed_over: rng.chance(0.5) }),
         2 => Msg::PreVoteReply(vote),
         3 => Msg::VoteReply(vote),
         4..=6 => {
@@ -132,6 +132,21 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             0 => Msg::Forward(Forward { group, first: round, commands: Commands::one(b"f") }),
             1 => Msg::ForwardReply(ForwardReply { first: round, count: 1, placed: Ok(last) }),
             _ => Msg::ForwardReply(ForwardReply { first: round, count: 1, placed: Err(NotPlaced::Busy) }),
+        },
+        20 => Msg::Resigned { group, term },
+        18 => Msg::Pull { group, after: last },
+        19 => {
+            let batches = match last.index.checked_add(1).filter(|first| *first < u64::MAX - 9) {
+                Some(first) => Batches::One(batch(first, last.term, &[b"h", b"i"])),
+                None => Batches::None,
+            };
+            Msg::Pulled(Pulled { group, after: last, batches })
+        }
+        15 => Msg::TakeOver { group, term },
+        16 => Msg::ReadIndex { group, request: round },
+        17 => Msg::ReadIndexReply {
+            request: round,
+            index: if rng.chance(0.7) { Ok(number(rng)) } else { Err(NotPlaced::Busy) },
         },
         13 => Msg::Pins { group, digest: rng.chance(0.5).then_some(round), ask: rng.chance(0.5) },
         _ => Msg::Join,

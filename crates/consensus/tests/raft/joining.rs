@@ -80,8 +80,8 @@ fn nobody_who_is_no_voter_is_elected_followed_or_believed() {
     let far = LogId::new(50, 50);
     cluster.take_events(follower);
     let messages = [
-        Msg::PreVote(Candidacy { group, term: 50, last: far }),
-        Msg::Vote(Candidacy { group, term: 50, last: far }),
+        Msg::PreVote(Candidacy { group, term: 50, last: far, handed_over: false }),
+        Msg::Vote(Candidacy { group, term: 50, last: far, handed_over: false }),
         append(group, 50, LogId::ZERO, 9, vec![entries(1, 50, 3)]),
         Msg::ForwardReply(ForwardReply { first: 0, count: 1, placed: Ok(far) }),
     ];

@@ -148,10 +148,10 @@ fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
     }
     let term = cluster.raft(F).term() + 1;
     for peer in peers {
-        cluster.deliver(*peer, F, Msg::PreVoteReply(VoteReply { term, granted: true }));
+        cluster.deliver(*peer, F, Msg::PreVoteReply(VoteReply { term, granted: true, last: LogId::ZERO }));
     }
     for peer in peers {
-        cluster.deliver(*peer, F, Msg::VoteReply(VoteReply { term, granted: true }));
+        cluster.deliver(*peer, F, Msg::VoteReply(VoteReply { term, granted: true, last: LogId::ZERO }));
     }
     assert!(cluster.raft(F).is_leader());
     term
@@ -432,9 +432,13 @@ fn every_follower_of_figure_7_comes_to_the_leaders_log() {
         write(&mut cluster, group, L, &leaders);
         write(&mut cluster, group, M, &leaders[..3]);
         cluster.wire.clear();
-        // Whoever is elected, all logs become its own, and it may only be one that is up to date.
+        // Whoever is elected, all logs become its own, and it may only be one that is up to date by then.
+        let mut lasts: Vec<LogId> = ids(3).into_iter().map(|id| cluster.last(id)).collect();
+        lasts.sort_unstable();
         let leader = cluster.elect();
-        assert_ne!(leader, M);
+        let log = cluster.raft(leader).log();
+        let before = cluster.last(leader).index - 1;
+        assert!(LogId::new(log.term_at(before).unwrap(), before) >= lasts[1], "as up to date as a quorum");
         cluster.pass(300);
         let all: Vec<_> = ids(3).into_iter().map(|id| terms(&cluster, id)).collect();
         assert!(all[0] == all[1] && all[1] == all[2], "{all:?}");

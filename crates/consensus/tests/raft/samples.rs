@@ -4,12 +4,14 @@ use crate::made::{batch, entries};
 use bytes::Bytes;
 use quorate_consensus::raft::{
     Append, AppendReply, Batches, Candidacy, Commands, Forward, ForwardReply, LogId, Msg, NotPlaced, Outcome,
-    Pin, Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
+    Pin, Pulled, Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{JournalId, NodeId};
 
 pub fn messages() -> Vec<(&'static str, Msg)> {
-    let candidacy = Candidacy { group: 0x1122_3344_5566_7788, term: 3, last: LogId::new(2, 300) };
+    let handed_over = Candidacy { group: 1, term: 3, last: LogId::ZERO, handed_over: true };
+    let candidacy =
+        Candidacy { group: 0x1122_3344_5566_7788, term: 3, last: LogId::new(2, 300), handed_over: false };
     let append =
         |batches| Append { group: 9, term: 4, prev: LogId::new(3, 500), commit: 499, round: 70_000, batches };
     let reply = |outcome| Msg::AppendReply(AppendReply { term: 4, round: 70_000, outcome });
@@ -27,10 +29,11 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
     let two = vec![batch(501, 3, &[b"one", b""]), batch(503, 4, &[b"three"])];
     vec![
         ("pre-vote", Msg::PreVote(candidacy)),
-        ("pre-vote-reply-yes", Msg::PreVoteReply(VoteReply { term: 3, granted: true })),
-        ("pre-vote-reply-no", Msg::PreVoteReply(VoteReply { term: 7, granted: false })),
+        ("pre-vote-reply-yes", Msg::PreVoteReply(VoteReply { term: 3, granted: true, last: LogId::ZERO })),
+        ("pre-vote-reply-no", Msg::PreVoteReply(VoteReply { term: 7, granted: false, last: LogId::ZERO })),
         ("vote", Msg::Vote(candidacy)),
-        ("vote-reply-yes", Msg::VoteReply(VoteReply { term: 3, granted: true })),
+        ("vote-handed-over", Msg::Vote(handed_over)),
+        ("vote-reply-yes", Msg::VoteReply(VoteReply { term: 3, granted: true, last: LogId::ZERO })),
         ("append-none", Msg::Append(append(Batches::None))),
         ("append-one", Msg::Append(append(Batches::One(entries(501, 4, 2))))),
         ("append-many", Msg::Append(append(Batches::from(two)))),
@@ -50,6 +53,27 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         ("forward-reply-too-large", placed(Err(NotPlaced::TooLarge))),
         ("join", Msg::Join),
         ("pins-unknown", Msg::Pins { group: 9, digest: None, ask: true }),
+        ("take-over", Msg::TakeOver { group: 9, term: 3 }),
+        ("read-index", Msg::ReadIndex { group: 9, request: 300 }),
+        ("read-index-reply", Msg::ReadIndexReply { request: 300, index: Ok(501) }),
+        (
+            "read-index-refused",
+            Msg::ReadIndexReply { request: 300, index: Err(NotPlaced::NotLeader(Some(NodeId(300)))) },
+        ),
+        ("resigned", Msg::Resigned { group: 9, term: 3 }),
+        ("pull", Msg::Pull { group: 9, after: LogId::new(3, 500) }),
+        (
+            "pulled-nothing",
+            Msg::Pulled(Pulled { group: 9, after: LogId::new(2, 400), batches: Batches::None }),
+        ),
+        (
+            "pulled",
+            Msg::Pulled(Pulled {
+                group: 9,
+                after: LogId::new(3, 500),
+                batches: Batches::One(batch(501, 3, &[b"x"])),
+            }),
+        ),
         ("pins", Msg::Pins { group: 9, digest: Some(0x1122_3344_5566_7788), ask: false }),
     ]
 }

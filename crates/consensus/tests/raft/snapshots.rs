@@ -133,7 +133,7 @@ fn a_follower_with_a_piece_of_a_snapshot_votes_and_follows_the_next_leader() {
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 4));
     cluster.pass_where(400, |_, _| false);
     cluster.wire.clear();
-    let candidacy = Candidacy { group, term: 2, last: LogId::new(1, 6) };
+    let candidacy = Candidacy { group, term: 2, last: LogId::new(1, 6), handed_over: false };
     cluster.deliver(M, F, Msg::Vote(candidacy));
     assert!(said(&mut cluster).iter().any(|m| matches!(m, Msg::VoteReply(r) if r.granted)));
     cluster.deliver(M, F, append(group, 2, LogId::new(1, 3), 3, vec![entries(4, 1, 3)]));
@@ -173,7 +173,11 @@ fn a_snapshot_asked_for_in_one_term_answers_no_round_of_another() {
     let (mut cluster, group) = follower();
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 15));
     cluster.pass_where(400, |_, _| false);
-    cluster.deliver(M, F, Msg::Vote(Candidacy { group, term: 2, last: LogId::new(1, 9) }));
+    cluster.deliver(
+        M,
+        F,
+        Msg::Vote(Candidacy { group, term: 2, last: LogId::new(1, 9), handed_over: false }),
+    );
     said(&mut cluster);
     cluster.command(F, Cmd::Installed { ok: true });
     let told = |m: &Msg| matches!(m, Msg::AppendReply(r) if r.term == 2 && r.round == 7);

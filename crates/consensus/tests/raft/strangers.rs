@@ -11,8 +11,8 @@ const NOBODY: NodeId = NodeId(77);
 
 fn newer_terms(term: u64) -> Vec<Msg> {
     vec![
-        Msg::PreVoteReply(VoteReply { term, granted: false }),
-        Msg::VoteReply(VoteReply { term, granted: false }),
+        Msg::PreVoteReply(VoteReply { term, granted: false, last: LogId::ZERO }),
+        Msg::VoteReply(VoteReply { term, granted: false, last: LogId::ZERO }),
         Msg::AppendReply(AppendReply { term, round: 1, outcome: Outcome::Stale }),
         Msg::SnapshotReply(SnapshotReply { term, round: 1, last: LogId::ZERO, next: 0 }),
     ]
@@ -29,7 +29,11 @@ fn a_peer_cannot_push_a_term_to_its_end() {
             for msg in newer_terms(term) {
                 cluster.deliver(peer, id, msg);
             }
-            cluster.deliver(peer, id, Msg::Vote(Candidacy { group, term, last: LogId::new(term, term) }));
+            cluster.deliver(
+                peer,
+                id,
+                Msg::Vote(Candidacy { group, term, last: LogId::new(term, term), handed_over: false }),
+            );
         }
         assert_eq!(cluster.raft(id).term(), 1, "{id}");
     }
@@ -94,7 +98,7 @@ fn a_voter_under_another_journal_is_not_elected_with_the_votes_of_those_who_know
     let (mut cluster, wiped, others) = with_a_wiped_founder();
     cluster.pass(200);
     let term = cluster.raft(others[0]).term() + 1;
-    let candidacy = Candidacy { group: 0, term, last: LogId::new(99, 99) };
+    let candidacy = Candidacy { group: 0, term, last: LogId::new(99, 99), handed_over: false };
     cluster.crash(cluster.leader().unwrap());
     cluster.pass_where(400, |_, _| false);
     let alive = *others.iter().find(|id| cluster.is_up(**id)).unwrap();
@@ -190,7 +194,7 @@ fn a_vote_counts_once_the_pin_of_its_voter_is_on_disk() {
         cluster.pass(10);
     }
     cluster.wire.clear();
-    cluster.deliver(b, a, Msg::PreVoteReply(VoteReply { term: 1, granted: true }));
+    cluster.deliver(b, a, Msg::PreVoteReply(VoteReply { term: 1, granted: true, last: LogId::ZERO }));
     assert_eq!(cluster.raft(a).term(), 0);
     cluster.sync_node(a);
     assert_eq!(cluster.raft(a).term(), 1);

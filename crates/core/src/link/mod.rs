@@ -40,7 +40,7 @@ pub use head::class_of;
 pub use limits::{Identity, LinkCounters, LinkLimits};
 
 use crate::{Boot, Class, Frame, HEAD_BYTES, NodeId, Rng, ScopeId, Time, wire};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use digest::BodyDigest;
 use head::{BadHead, Head};
 use hello::Hello;
@@ -164,7 +164,10 @@ impl Link {
         out: &mut Vec<(NodeId, Frame)>,
     ) -> Received {
         match Head::decode(&frame) {
-            Ok((Head::Hello, 0)) => self.on_hello(frame.split_off(HEAD_BYTES), now, rng, out),
+            Ok((Head::Hello, 0)) => {
+                frame.advance(HEAD_BYTES);
+                self.on_hello(frame, now, rng, out)
+            }
             Ok((Head::Hello, _)) => self.refused(|c| &mut c.malformed),
             Ok((Head::Data { class, scope, sequence }, key)) => {
                 let Some(id) = self.opened_by(from, key) else {
@@ -175,7 +178,9 @@ impl Link {
                     }
                     return Received::Nothing;
                 };
-                self.on_data(id, (class, scope, sequence), frame.split_off(HEAD_BYTES), now)
+                // Not split off: that would count one more owner of the frame, and one less right after.
+                frame.advance(HEAD_BYTES);
+                self.on_data(id, (class, scope, sequence), frame, now)
             }
             Err(BadHead::Malformed) => self.refused(|c| &mut c.malformed),
             Err(BadHead::Version) => self.refused(|c| &mut c.other_version),

@@ -72,6 +72,7 @@ const CALMER: &[fn(&mut FaultPlan)] = &[
     |plan| plan.weather.truncate = 0.0,
     |plan| plan.weather.flip = 0.0,
     |plan| plan.weather.bytes_per_second = None,
+    |plan| plan.weather.frame_bytes_max = None,
     |plan| plan.weather.delay = Weather::fair().delay,
     |plan| plan.disks.stall.0 = 0.0,
     |plan| plan.disks.sync_fails = 0.0,

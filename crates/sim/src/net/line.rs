@@ -55,6 +55,7 @@ impl LineMap {
         }
     }
 
+    #[inline]
     pub(crate) fn at(&mut self, from: u32, to: u32) -> &mut Line {
         match self {
             LineMap::Square { side, lines } => &mut lines[from as usize * *side + to as usize],

@@ -165,6 +165,9 @@ impl Net {
         queue: &mut Queue,
         seen: &mut Coverage,
     ) {
+        if self.weather.frame_bytes_max.is_some_and(|max| frame.len() > max) {
+            return seen.hit(FaultKind::Oversized);
+        }
         if let Some(rate) = self.weather.bytes_per_second {
             let line = self.lines.at(from, to);
             let takes = (frame.len() as u64).saturating_mul(1_000_000_000) / rate.max(1);

@@ -25,6 +25,9 @@ pub struct Weather {
     pub garbled: Garbled,
     /// What a link carries; `None`: no limit.
     pub bytes_per_second: Option<u64>,
+    /// Larger frames are lost, as on a path that carries less than its ends believe. `None`: only what
+    /// [`crate::Settings::frame_bytes_max`] says.
+    pub frame_bytes_max: Option<usize>,
     /// What waits for a link at most; the rest is lost. Without effect where there is no limit on what it
     /// carries.
     pub queue_bytes_max: u64,
@@ -53,6 +56,7 @@ impl Weather {
             flip: 0.0,
             garbled: Garbled::Dropped,
             bytes_per_second: None,
+            frame_bytes_max: None,
             queue_bytes_max: 256 << 10,
         }
     }
@@ -61,6 +65,7 @@ impl Weather {
     pub(super) fn is_clean(&self) -> bool {
         [self.loss, self.duplicate, self.replay, self.truncate, self.flip].iter().all(|p| *p <= 0.0)
             && self.bytes_per_second.is_none()
+            && self.frame_bytes_max.is_none()
             && !self.in_order
     }
 }

@@ -48,7 +48,7 @@ impl<A> World<A> {
         }
         self.stage.lines.line(self.stage.now, format_args!("{id} goes down"));
         self.nodes[place].crash(kept, &mut self.stage);
-        self.touched(Touch { node: id, how: Touched::Stopped });
+        self.touched(Touch { node: id, place, how: Touched::Stopped });
         true
     }
 

@@ -56,6 +56,11 @@ impl<A> World<A> {
         self.node(id.into()).life.as_ref().map(|life| life.turn.protocol())
     }
 
+    /// As [`World::host`], by the place that a [`crate::Touch`] names.
+    pub fn host_at(&self, place: usize) -> Option<&Host> {
+        self.nodes.get(place)?.life.as_ref().map(|life| life.turn.protocol())
+    }
+
     /// Whether a node runs.
     pub fn state(&self, id: impl Into<NodeId>) -> NodeState {
         self.node(id.into()).state
@@ -87,10 +92,14 @@ impl<A> World<A> {
         Stats { time: self.now(), ..self.stage.stats }
     }
 
-    /// What really happened so far.
+    /// What really happened so far; of links what [`crate::link_paths`] names.
     pub fn coverage(&self) -> Coverage {
         let mut all = self.stage.seen.clone();
         all.merge(&self.named.borrow());
+        let mut links = self.stage.links;
+        let lives = self.nodes.iter().filter_map(|node| node.life.as_ref());
+        lives.for_each(|life| links.add(&life.link.counters()));
+        links.named().for_each(|(name, count)| all.add(name, count));
         all
     }
 

@@ -6,6 +6,7 @@
 mod control;
 mod cuts;
 mod life;
+mod links;
 mod look;
 mod node;
 mod run;
@@ -14,6 +15,7 @@ mod take;
 mod twin;
 
 pub(crate) use cuts::Direction;
+pub use links::link_paths;
 pub use look::Told;
 pub use node::NodeState;
 
@@ -190,7 +192,8 @@ impl<A> World<A> {
     /// After an event at a place. Of second incarnations only what they tell is heard.
     fn touched_at(&mut self, place: u32, how: Touched) {
         if !self.is_twin(place) {
-            return self.touched(Touch { node: self.nodes[place as usize].id, how });
+            let place = place as usize;
+            return self.touched(Touch { node: self.nodes[place].id, place, how });
         }
         self.tell_watchers();
     }

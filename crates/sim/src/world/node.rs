@@ -31,6 +31,8 @@ pub enum NodeState {
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) place: u32,
+    /// A second incarnation of a node whose place is another.
+    pub(crate) is_copy: bool,
     pub(crate) state: NodeState,
     pub(crate) life: Option<Life>,
     /// Counts lives, so that what was planned for an earlier one is void.
@@ -55,6 +57,7 @@ impl Node {
         Node {
             id,
             place,
+            is_copy: false,
             state: NodeState::Down,
             life: None,
             lives: 0,
@@ -152,6 +155,7 @@ impl Node {
             stage.seen.hit(FaultKind::JobForgotten);
         }
         stage.hash.word(lost as u64);
+        stage.links.add(&life.link.counters());
         life.door.close();
     }
 

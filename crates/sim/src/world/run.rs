@@ -15,9 +15,10 @@ impl<A> World<A> {
     /// The next event. False if there is none, or the world stands still after a violation.
     pub fn step(&mut self) -> bool {
         self.answer_doors();
-        if self.violation.is_some() {
-            return false;
-        }
+        self.violation.is_none() && self.take_next()
+    }
+
+    fn take_next(&mut self) -> bool {
         let Some((at, event)) = self.stage.queue.pop() else { return false };
         debug_assert!(at >= self.stage.now, "an event was planned for the past");
         if at > self.stage.now {
@@ -41,7 +42,7 @@ impl<A> World<A> {
     pub fn run_for(&mut self, time: Duration) {
         let end = self.stage.now.saturating_add(nanos(time));
         while self.next_within(end) {
-            self.step();
+            self.take_next();
         }
         if self.violation.is_none() && end != u64::MAX {
             self.stage.now = end;
@@ -58,7 +59,7 @@ impl<A> World<A> {
             if !self.next_within(end) {
                 break;
             }
-            self.step();
+            self.take_next();
         }
         if self.violation.is_none() && end != u64::MAX {
             self.stage.now = end;
@@ -88,9 +89,11 @@ impl<A> World<A> {
 
     /// Nodes whose handles were used take the asks in a turn of their own, now.
     fn answer_doors(&mut self) {
-        if !self.any_bell.swap(false, Ordering::Relaxed) {
+        // Asked twice an event and nearly never rung: a load costs nothing, a swap locks the bus.
+        if !self.any_bell.load(Ordering::Relaxed) {
             return;
         }
+        self.any_bell.store(false, Ordering::Relaxed);
         for node in &mut self.nodes {
             if node.bell.swap(false, Ordering::Relaxed) {
                 node.plan_turn(&mut self.stage);

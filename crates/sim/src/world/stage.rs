@@ -1,5 +1,6 @@
 //! What all nodes of a world share: its time, its network, its chance, its records of what happened.
 
+use super::links::Links;
 use crate::coverage::Coverage;
 use crate::net::{Net, Parcel};
 use crate::queue::Queue;
@@ -24,6 +25,8 @@ pub(crate) struct Stage {
     /// Makes text of messages, for those who read traces.
     pub(crate) describe: Option<Describe>,
     pub(crate) seen: Coverage,
+    /// Of lives that have ended.
+    pub(crate) links: Links,
     pub(crate) stats: Stats,
     pub(crate) hash: TraceHash,
     pub(crate) lines: Lines,
@@ -54,6 +57,7 @@ impl Stage {
             work: settings.jobs,
             describe: None,
             seen: Coverage::new(),
+            links: Links::default(),
             stats: Stats::default(),
             hash: TraceHash::new(seed),
             lines: Lines::default(),

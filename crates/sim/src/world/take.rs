@@ -145,7 +145,9 @@ impl Node {
         stage.stats.frames_arrived += 1;
         let now = self.clock.time(stage.now);
         let received = life.link.receive(from, bytes, now, &mut life.link_rng, &mut stage.frames);
-        stage.dispatch((self.place, self.id), None);
+        if !stage.frames.is_empty() {
+            stage.dispatch((self.place, self.id), None);
+        }
         match received {
             Received::Nothing => {}
             Received::Up { peer, boot } => {

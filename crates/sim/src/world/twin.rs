@@ -19,6 +19,7 @@ impl<A> World<A> {
         let mut twin = Node::new(id, place, self.any_bell.clone(), &mut self.stage);
         twin.disk = self.nodes[original].disk.clone();
         twin.disk.lose(0);
+        twin.is_copy = true;
         self.nodes.push(twin);
         self.stage.twins.push((id, place));
         self.stage.seen.hit(FaultKind::Twinned);
@@ -34,6 +35,6 @@ impl<A> World<A> {
 
     /// Whether what lives at this place is a second incarnation, running or ended.
     pub(super) fn is_twin(&self, place: u32) -> bool {
-        self.stage.place(self.nodes[place as usize].id) != Some(place)
+        self.nodes[place as usize].is_copy
     }
 }

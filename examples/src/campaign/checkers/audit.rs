@@ -1,4 +1,4 @@
-use super::ByNode;
+use super::ByPlace;
 use quorate::ScopeId;
 use quorate::raft::{LogId, RaftPort};
 use quorate::sim::{Invariant, Touch, Touched, World};
@@ -9,13 +9,13 @@ use quorate::work::{Dispatcher, Work};
 #[derive(Debug)]
 pub struct WorkAudit {
     scope: ScopeId,
-    seen: ByNode<LogId>,
+    seen: ByPlace<LogId>,
 }
 
 impl WorkAudit {
     /// Of this scope.
     pub fn new(scope: ScopeId) -> Self {
-        WorkAudit { scope, seen: ByNode::default() }
+        WorkAudit { scope, seen: ByPlace::default() }
     }
 }
 
@@ -25,7 +25,7 @@ impl<A> Invariant<A> for WorkAudit {
     }
 
     fn check(&mut self, world: &World<A>, touch: Touch) -> Result<(), String> {
-        let seen = self.seen.of(touch.node);
+        let seen = self.seen.of(touch.place);
         if touch.how != Touched::Stepped {
             *seen = LogId::ZERO;
         }
@@ -37,7 +37,7 @@ impl<A> Invariant<A> for WorkAudit {
             let audit = work.audit();
             Some((at, audit.is_clean(), if audit.is_clean() { String::new() } else { format!("{audit:?}") }))
         };
-        let Some((at, clean, text)) = world.host(touch.node).and_then(port) else { return Ok(()) };
+        let Some((at, clean, text)) = world.host_at(touch.place).and_then(port) else { return Ok(()) };
         *seen = at;
         match clean {
             true => Ok(()),

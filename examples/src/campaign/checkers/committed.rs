@@ -1,18 +1,13 @@
-use super::{ByNode, entries, replica};
-use quorate::ScopeId;
+use super::{Changed, Rule, entries};
 use quorate::raft::{Index, Raft, Term};
-use quorate::sim::{Invariant, Touch, Touched, World};
 
 /// State machine safety and leader completeness: what is committed at an index is committed there for ever, on
 /// every replica, and every leader of a later term holds it (Raft figure 3).
-#[derive(Debug)]
-pub struct CommittedOnce {
-    scope: ScopeId,
+#[derive(Debug, Default)]
+pub(super) struct CommittedOnce {
     /// Every entry that some replica called committed, from index 1. `None` where it was only seen inside a
     /// snapshot.
     committed: Vec<Option<Known>>,
-    /// Each replica's commit index, and the term that it led, when it was looked at last.
-    seen: ByNode<(Index, Option<Term>)>,
 }
 
 /// A committed entry.
@@ -25,11 +20,6 @@ struct Known {
 }
 
 impl CommittedOnce {
-    /// Of this scope.
-    pub fn new(scope: ScopeId) -> Self {
-        CommittedOnce { scope, committed: Vec::new(), seen: ByNode::default() }
-    }
-
     fn at(&mut self, index: Index) -> &mut Option<Known> {
         let at = index as usize - 1;
         if self.committed.len() <= at {
@@ -57,44 +47,29 @@ impl CommittedOnce {
     }
 }
 
-impl<A> Invariant<A> for CommittedOnce {
-    fn name(&self) -> &str {
-        "state machine safety"
-    }
+impl Rule for CommittedOnce {
+    const NAME: &'static str = "state machine safety";
 
-    fn check(&mut self, world: &World<A>, touch: Touch) -> Result<(), String> {
-        if touch.how != Touched::Stepped {
-            *self.seen.of(touch.node) = (0, None);
-        }
-        let Some(raft) = replica(world, touch, self.scope) else { return Ok(()) };
-        let (before, led) = *self.seen.of(touch.node);
-        let leads = raft.is_leader().then(|| raft.term());
-        let commit = raft.commit();
-        *self.seen.of(touch.node) = (commit, leads);
-        if leads.is_some() && leads != led {
+    fn check(&mut self, Changed { node, raft, before, now }: Changed<'_>) -> Result<(), String> {
+        if now.leads.is_some() && now.leads != before.leads {
             self.check_complete(raft)?;
         }
-        if commit <= before {
+        if now.commit <= before.commit {
             return Ok(());
         }
         let log = raft.log();
-        if commit > log.last().index {
-            return Err(format!(
-                "{} calls {commit} committed and its log ends at {}",
-                touch.node,
-                log.last()
-            ));
+        if now.commit > now.last.index {
+            return Err(format!("{node} calls {} committed and its log ends at {}", now.commit, now.last));
         }
-        let first = (before + 1).max(log.base().index + 1);
-        for (index, term, print) in entries(log, first).take_while(|(index, _, _)| *index <= commit) {
+        let first = (before.commit + 1).max(log.base().index + 1);
+        for (index, term, print) in entries(log, first).take_while(|(index, _, _)| *index <= now.commit) {
             let known = self.at(index);
             match known {
-                None => *known = Some(Known { term, print, by: raft.term() }),
-                Some(was) if (was.term, was.print) == (term, print) => was.by = was.by.min(raft.term()),
+                None => *known = Some(Known { term, print, by: now.term }),
+                Some(was) if (was.term, was.print) == (term, print) => was.by = was.by.min(now.term),
                 Some(Known { term: was, .. }) => {
                     return Err(format!(
-                        "{} commits term {term} at {index}, where term {was} was committed",
-                        touch.node
+                        "{node} commits term {term} at {index}, where term {was} was committed"
                     ));
                 }
             }

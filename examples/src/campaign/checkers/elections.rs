@@ -1,36 +1,23 @@
-use super::replica;
+use super::{Changed, Rule};
+use quorate::NodeId;
 use quorate::raft::Term;
-use quorate::sim::{Invariant, Touch, World};
-use quorate::{NodeId, ScopeId};
 use std::collections::BTreeMap;
 
 /// Election safety: at most one leader is elected in a term (Raft figure 3).
-#[derive(Debug)]
-pub struct ElectionSafety {
-    scope: ScopeId,
+#[derive(Debug, Default)]
+pub(super) struct ElectionSafety {
     leaders: BTreeMap<Term, NodeId>,
 }
 
-impl ElectionSafety {
-    /// Of this scope.
-    pub fn new(scope: ScopeId) -> Self {
-        ElectionSafety { scope, leaders: BTreeMap::new() }
-    }
-}
+impl Rule for ElectionSafety {
+    const NAME: &'static str = "election safety";
 
-impl<A> Invariant<A> for ElectionSafety {
-    fn name(&self) -> &str {
-        "election safety"
-    }
-
-    fn check(&mut self, world: &World<A>, touch: Touch) -> Result<(), String> {
-        let Some(raft) = replica(world, touch, self.scope).filter(|raft| raft.is_leader()) else {
-            return Ok(());
-        };
-        let known = self.leaders.entry(raft.term()).or_insert(touch.node);
-        match *known == touch.node {
+    fn check(&mut self, Changed { node, before, now, .. }: Changed<'_>) -> Result<(), String> {
+        let Some(term) = now.leads.filter(|_| now.leads != before.leads) else { return Ok(()) };
+        let known = self.leaders.entry(term).or_insert(node);
+        match *known == node {
             true => Ok(()),
-            false => Err(format!("{known} and {} both lead term {}", touch.node, raft.term())),
+            false => Err(format!("{known} and {node} both lead term {term}")),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What must hold of every Raft scope after every simulated event. Each checker is a file, knows nothing of
-//! the workload, and remembers what it needs, so that a step costs little.
+//! What must hold of every Raft scope after every simulated event. Each rule is a file, and knows nothing of the
+//! workload. A look at a replica is taken once an event; where it shows what the look before showed, there is nothing
+//! new to judge.
 
 mod audit;
 mod committed;
@@ -9,28 +10,135 @@ mod monotone;
 mod paths;
 
 pub use audit::WorkAudit;
-pub use committed::CommittedOnce;
-pub use elections::ElectionSafety;
-pub use matching::LogMatching;
-pub use monotone::Monotone;
-pub use paths::Paths;
+pub use paths::{Paths, SNAPSHOT_REFUSED};
 
-use quorate::raft::{Batch, Index, Log, Raft, Term};
-use quorate::sim::{Touch, World};
+use committed::CommittedOnce;
+use elections::ElectionSafety;
+use matching::LogMatching;
+use monotone::Monotone;
+use quorate::raft::{Batch, Index, Log, LogId, Raft, RaftCounters, Term};
+use quorate::sim::{Invariant, Touch, Touched, World};
 use quorate::{NodeId, ScopeId};
 
-/// All of them, for one scope.
+/// Has all rules watched, for one scope.
 pub fn watch_raft<A: 'static>(world: &mut World<A>, scope: ScopeId) {
-    world.invariant(Box::new(ElectionSafety::new(scope)));
-    world.invariant(Box::new(LogMatching::new(scope)));
-    world.invariant(Box::new(CommittedOnce::new(scope)));
-    world.invariant(Box::new(Monotone::new(scope)));
-    world.invariant(Box::new(Paths::new(scope)));
+    world.invariant(Box::new(RaftRules::new(scope)));
 }
 
-/// The replica that was touched, if it runs.
-fn replica<A>(world: &World<A>, touch: Touch, scope: ScopeId) -> Option<&Raft> {
-    world.host(touch.node)?.protocol::<Raft>(scope)
+/// Everything of a replica that the rules go by. Default: that of a replica nobody has looked at in this life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Look {
+    term: Term,
+    vote: Option<NodeId>,
+    commit: Index,
+    last: LogId,
+    /// The term that it leads.
+    leads: Option<Term>,
+    counters: RaftCounters,
+}
+
+/// The leader of the newest term, if any of the first `nodes` nodes leads.
+pub fn raft_leader<A>(world: &World<A>, nodes: usize, scope: ScopeId) -> Option<NodeId> {
+    let led = |place| {
+        let raft = world.host_at(place)?.protocol::<Raft>(scope).filter(|raft| raft.is_leader())?;
+        Some((raft.term(), raft.id()))
+    };
+    (0..nodes).filter_map(led).max().map(|(_, id)| id)
+}
+
+impl Look {
+    fn at(raft: &Raft) -> Look {
+        Look {
+            term: raft.term(),
+            vote: raft.vote(),
+            commit: raft.commit(),
+            last: raft.last(),
+            leads: raft.is_leader().then(|| raft.term()),
+            counters: raft.counters(),
+        }
+    }
+}
+
+/// A replica that was touched, and is not as it was.
+#[derive(Clone, Copy)]
+struct Changed<'a> {
+    node: NodeId,
+    raft: &'a Raft,
+    before: &'a Look,
+    now: &'a Look,
+}
+
+/// One rule.
+trait Rule {
+    /// Its name in reports.
+    const NAME: &'static str;
+
+    /// `Err` says what was seen instead.
+    fn check(&mut self, changed: Changed<'_>) -> Result<(), String>;
+}
+
+/// All rules, over all replicas of one scope.
+#[derive(Debug)]
+struct RaftRules {
+    scope: ScopeId,
+    /// What each replica looked like last, by its place.
+    looks: ByPlace<Look>,
+    elections: ElectionSafety,
+    matching: LogMatching,
+    committed: CommittedOnce,
+    monotone: Monotone,
+    /// The rule that was broken.
+    broken: &'static str,
+}
+
+impl RaftRules {
+    fn new(scope: ScopeId) -> Self {
+        RaftRules {
+            scope,
+            looks: ByPlace::default(),
+            elections: ElectionSafety::default(),
+            matching: LogMatching::default(),
+            committed: CommittedOnce::default(),
+            monotone: Monotone,
+            broken: "the rules of Raft",
+        }
+    }
+
+    fn judge(&mut self, changed: Changed<'_>) -> Result<(), (&'static str, String)> {
+        fn ask<R: Rule>(rule: &mut R, changed: Changed<'_>) -> Result<(), (&'static str, String)> {
+            rule.check(changed).map_err(|why| (R::NAME, why))
+        }
+        ask(&mut self.elections, changed)?;
+        ask(&mut self.matching, changed)?;
+        ask(&mut self.committed, changed)?;
+        ask(&mut self.monotone, changed)
+    }
+}
+
+impl<A> Invariant<A> for RaftRules {
+    fn name(&self) -> &str {
+        self.broken
+    }
+
+    fn check(&mut self, world: &World<A>, touch: Touch) -> Result<(), String> {
+        let look = self.looks.of(touch.place);
+        if touch.how != Touched::Stepped {
+            *look = Look::default();
+        }
+        let replica = world.host_at(touch.place).and_then(|host| host.protocol::<Raft>(self.scope));
+        let Some(raft) = replica else { return Ok(()) };
+        let now = Look::at(raft);
+        if now == *look {
+            return Ok(());
+        }
+        let before = std::mem::replace(look, now);
+        Paths::report(world, &before.counters, &now.counters);
+        let changed = Changed { node: touch.node, raft, before: &before, now: &now };
+        self.judge(changed).map_err(|(broken, why)| {
+            self.broken = broken;
+            why
+        })
+    }
 }
 
 /// Index, term and a fingerprint of each entry from `first` on.
@@ -49,12 +157,15 @@ fn fingerprint(data: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Who is touched first, second ...: a small table by node.
+/// Something for each node, by its place.
 #[derive(Debug, Default)]
-struct ByNode<T>(std::collections::BTreeMap<NodeId, T>);
+struct ByPlace<T>(Vec<T>);
 
-impl<T: Default> ByNode<T> {
-    fn of(&mut self, node: NodeId) -> &mut T {
-        self.0.entry(node).or_default()
+impl<T: Default> ByPlace<T> {
+    fn of(&mut self, place: usize) -> &mut T {
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, T::default);
+        }
+        &mut self.0[place]
     }
 }

@@ -1,43 +1,24 @@
-use super::{ByNode, replica};
-use quorate::raft::{Index, Term};
-use quorate::sim::{Invariant, Touch, Touched, World};
-use quorate::{NodeId, ScopeId};
+use super::{Changed, Rule};
 
 /// Term and commit index never go back within a life, and a vote that was given in a term is never given to
 /// somebody else in it.
 #[derive(Debug)]
-pub struct Monotone {
-    scope: ScopeId,
-    seen: ByNode<(Term, Option<NodeId>, Index)>,
-}
+pub(super) struct Monotone;
 
-impl Monotone {
-    /// Of this scope.
-    pub fn new(scope: ScopeId) -> Self {
-        Monotone { scope, seen: ByNode::default() }
-    }
-}
+impl Rule for Monotone {
+    const NAME: &'static str = "terms, votes and commits never go back";
 
-impl<A> Invariant<A> for Monotone {
-    fn name(&self) -> &str {
-        "terms, votes and commits never go back"
-    }
-
-    fn check(&mut self, world: &World<A>, touch: Touch) -> Result<(), String> {
-        let seen = self.seen.of(touch.node);
-        if touch.how != Touched::Stepped {
-            *seen = Default::default();
-        }
-        let Some(raft) = replica(world, touch, self.scope) else { return Ok(()) };
-        let now = (raft.term(), raft.vote(), raft.commit());
-        let (term, vote, commit) = std::mem::replace(seen, now);
-        if now.0 < term || now.2 < commit {
-            return Err(format!("{} went from term {term}, commit {commit} to {now:?}", touch.node));
-        }
-        if now.0 == term && vote.is_some() && now.1 != vote {
+    fn check(&mut self, Changed { node, before, now, .. }: Changed<'_>) -> Result<(), String> {
+        if now.term < before.term || now.commit < before.commit {
             return Err(format!(
-                "{} took back its vote for {vote:?} in term {term}: {:?}",
-                touch.node, now.1
+                "{node} went from term {}, commit {} to term {}, commit {}",
+                before.term, before.commit, now.term, now.commit
+            ));
+        }
+        if now.term == before.term && before.vote.is_some() && now.vote != before.vote {
+            return Err(format!(
+                "{node} took back its vote for {:?} in term {}: {:?}",
+                before.vote, now.term, now.vote
             ));
         }
         Ok(())

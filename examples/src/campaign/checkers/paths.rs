@@ -1,20 +1,18 @@
-use super::{ByNode, replica};
-use quorate::ScopeId;
 use quorate::raft::RaftCounters;
-use quorate::sim::{Invariant, Touch, Touched, World};
+use quorate::sim::World;
 
 /// Not a rule but a witness: reports which recovery paths of Raft a run took, so that a campaign can fail if
 /// one was never taken.
 #[derive(Debug)]
-pub struct Paths {
-    scope: ScopeId,
-    seen: ByNode<RaftCounters>,
-}
+pub struct Paths;
+
+/// Rare: a snapshot is damaged, cannot be restored, or comes while the state machine is gone.
+pub const SNAPSHOT_REFUSED: &str = "a snapshot is refused";
 
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 13] = [
+const PATHS: [Path; 19] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),
@@ -25,41 +23,30 @@ const PATHS: [Path; 13] = [
     ("entries of a deposed leader are overwritten", |c| c.truncations),
     ("a snapshot is sent", |c| c.snapshots_sent),
     ("a snapshot is installed", |c| c.snapshots_installed),
+    (SNAPSHOT_REFUSED, |c| c.snapshots_refused),
+    ("a voter under another journal is not counted", |c| c.strangers),
     ("a log is compacted", |c| c.compactions),
     ("a proposal is forwarded", |c| c.forwarded),
     ("a read is confirmed by a round", |c| c.reads),
+    ("a leader hands over", |c| c.transfers),
+    ("a voter takes over", |c| c.took_over),
+    ("a handover comes to nothing", |c| c.transfers_failed),
+    ("a short log is pulled longer", |c| c.pulled),
 ];
 
 impl Paths {
-    /// Of this scope.
-    pub fn new(scope: ScopeId) -> Self {
-        Paths { scope, seen: ByNode::default() }
-    }
-
     /// The names that it reports.
     pub fn names() -> impl Iterator<Item = &'static str> {
         PATHS.iter().map(|(name, _)| *name)
     }
-}
 
-impl<A> Invariant<A> for Paths {
-    fn name(&self) -> &str {
-        "recovery paths"
-    }
-
-    fn check(&mut self, world: &World<A>, touch: Touch) -> Result<(), String> {
-        let seen = self.seen.of(touch.node);
-        if touch.how != Touched::Stepped {
-            *seen = RaftCounters::default();
+    /// Reports what was counted since.
+    pub(super) fn report<A>(world: &World<A>, before: &RaftCounters, now: &RaftCounters) {
+        if before == now {
+            return;
         }
-        let Some(raft) = replica(world, touch, self.scope) else { return Ok(()) };
-        let now = raft.counters();
-        if now != *seen {
-            for (name, count) in PATHS {
-                (count(seen)..count(&now)).for_each(|_| world.sometimes(name));
-            }
-            *seen = now;
+        for (name, count) in PATHS {
+            (count(before)..count(now)).for_each(|_| world.sometimes(name));
         }
-        Ok(())
     }
 }

@@ -15,7 +15,7 @@ enum Waiting {
     Nothing,
     Session(Ticket<SessionId>),
     Change { sequence: u64, op: Operation, ticket: Option<Ticket<bool>>, asked: OpId, tries: u32 },
-    Read { key: u8, ticket: Option<Ticket<Option<u64>>>, asked: OpId, tries: u32 },
+    Read { key: u8, policy: Read, ticket: Option<Ticket<Option<u64>>>, asked: OpId, tries: u32 },
 }
 
 /// One client.
@@ -30,6 +30,12 @@ pub struct Client {
     seen: Option<(u8, Option<u64>)>,
     answered: usize,
 }
+
+/// Paths that clients report.
+pub(super) const PATHS: [&str; 3] = [REPEATED, READ, READ_THROUGH];
+const REPEATED: &str = "an operation is repeated under its number";
+const READ: &str = "a linearizable read is answered";
+const READ_THROUGH: &str = "a read through the leader is answered";
 
 /// Tries of one question before it is left unanswered.
 const TRIES_MAX: u32 = 40;
@@ -50,6 +56,16 @@ impl Client {
         !matches!(self.waiting, Waiting::Nothing)
     }
 
+    /// Whether nothing can be done before an answer comes.
+    fn waits(&self) -> bool {
+        match &self.waiting {
+            Waiting::Session(ticket) => !ticket.is_settled(),
+            Waiting::Change { ticket: Some(ticket), .. } => !ticket.is_settled(),
+            Waiting::Read { ticket: Some(ticket), .. } => !ticket.is_settled(),
+            _ => false,
+        }
+    }
+
     /// Takes an answer if there is one; asks again where it makes sense; asks something new if `more`.
     pub fn step<A>(
         &mut self,
@@ -60,6 +76,9 @@ impl Client {
         history: &mut Asked,
         more: bool,
     ) {
+        if self.waits() || (!more && !self.is_busy()) {
+            return;
+        }
         let via = handle(world.app(self.via)).clone();
         self.waiting = match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing if !more => Waiting::Nothing,
@@ -113,19 +132,19 @@ impl Client {
                 Ok(Err(why)) => {
                     self.elsewhere(&why, nodes, rng);
                     if matches!(why, Failure::Unknown(_)) {
-                        world.sometimes("an operation is repeated under its number");
+                        world.sometimes(REPEATED);
                     }
                     Waiting::Change { sequence, op, ticket: None, asked, tries: tries + 1 }
                 }
             },
-            Waiting::Read { key, ticket: None, asked, tries } => {
-                let ticket = Some(via.read(Read::Linearizable, move |state: &Registers| state.get(key)));
-                Waiting::Read { key, ticket, asked, tries }
+            Waiting::Read { key, policy, ticket: None, asked, tries } => {
+                let ticket = Some(via.read(policy, move |state: &Registers| state.get(key)));
+                Waiting::Read { key, policy, ticket, asked, tries }
             }
-            Waiting::Read { key, ticket: Some(ticket), asked, tries } => match ticket.try_take() {
-                Err(ticket) => Waiting::Read { key, ticket: Some(ticket), asked, tries },
+            Waiting::Read { key, policy, ticket: Some(ticket), asked, tries } => match ticket.try_take() {
+                Err(ticket) => Waiting::Read { key, policy, ticket: Some(ticket), asked, tries },
                 Ok(Ok(value)) => {
-                    world.sometimes("a linearizable read is answered");
+                    world.sometimes(if policy == Read::Follower { READ_THROUGH } else { READ });
                     history.returned(asked, RegisterAnswer::Value(value), world.now());
                     self.seen = Some((key, value));
                     self.answered += 1;
@@ -134,7 +153,7 @@ impl Client {
                 Ok(Err(_)) if tries >= TRIES_MAX => Waiting::Nothing,
                 Ok(Err(why)) => {
                     self.elsewhere(&why, nodes, rng);
-                    Waiting::Read { key, ticket: None, asked, tries: tries + 1 }
+                    Waiting::Read { key, policy, ticket: None, asked, tries: tries + 1 }
                 }
             },
         };
@@ -152,7 +171,7 @@ impl Client {
 
 /// A question.
 enum Question {
-    Read(u8),
+    Read(u8, Read),
     Change(Operation),
 }
 
@@ -160,7 +179,8 @@ fn draw(number: u64, seen: Option<(u8, Option<u64>)>, rng: &mut Rng) -> Question
     let key = rng.index(2) as u8;
     let value = 1 + rng.within(0..1000);
     match (rng.index(5), seen) {
-        (0 | 1, _) => Question::Read(key),
+        (0, _) => Question::Read(key, Read::Linearizable),
+        (1, _) => Question::Read(key, Read::Follower),
         (4, Some((key, from))) => {
             Question::Change(Operation { number, key, change: Change::Cas(from, value) })
         }
@@ -177,10 +197,10 @@ fn ask(
     history: &mut Asked,
 ) -> Waiting {
     match question {
-        Question::Read(key) => {
+        Question::Read(key, policy) => {
             let asked = history.invoke(client as u64, (key, RegisterOp::Read), now);
-            let ticket = Some(via.read(Read::Linearizable, move |state: &Registers| state.get(key)));
-            Waiting::Read { key, ticket, asked, tries: 0 }
+            let ticket = Some(via.read(policy, move |state: &Registers| state.get(key)));
+            Waiting::Read { key, policy, ticket, asked, tries: 0 }
         }
         Question::Change(op) => {
             let input = match op.change {

@@ -5,7 +5,7 @@ mod clients;
 mod registers;
 
 pub use clients::Asked;
-pub use registers::{Change, Operation, Registers};
+pub use registers::{Change, Fuse, Operation, Registers};
 
 use crate::campaign::describe_replica;
 use clients::Client;
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// Tries of the search for an order; histories here are short, so that it ends long before.
 const STEPS_MAX: u64 = 10_000_000;
+
+/// The path of a node that is restarted since its state machine panicked.
+const STARTED_ANEW: &str = "a node whose state machine panicked starts anew";
 
 /// The workload, on nodes whose application has a handle to the registers.
 pub struct KvWorkload<A> {
@@ -30,8 +33,12 @@ pub struct KvWorkload<A> {
     rng: Rng,
     operations_max: usize,
     calm: bool,
+    /// Faults have ended, once and for all.
+    over: bool,
     /// Faults begin once all founders have met: a disk that is lost before that ends the founding, as it should.
     founded_in_calm: bool,
+    /// Of each node, if state machines are to panic.
+    fuses: Vec<Fuse>,
     /// How many answers there were when faults ended.
     answered_before: usize,
 }
@@ -58,15 +65,62 @@ impl<A> KvWorkload<A> {
             rng,
             operations_max,
             calm: false,
+            over: false,
             founded_in_calm: false,
+            fuses: Vec::new(),
             answered_before: 0,
         }
+    }
+
+    /// The paths that it reports in a long run.
+    pub fn paths() -> impl Iterator<Item = &'static str> {
+        clients::PATHS.into_iter().chain([STARTED_ANEW])
     }
 
     /// Has faults begin once all founders have met.
     pub fn founded_in_calm(mut self, calm: bool) -> Self {
         self.founded_in_calm = calm;
         self
+    }
+
+    /// Has state machines panic now and then while faults last. Their nodes are started anew, as a supervisor does.
+    pub fn with_fuses(mut self, fuses: Vec<Fuse>) -> Self {
+        self.fuses = fuses;
+        self
+    }
+
+    /// Lights a fuse, and starts nodes anew whose state machine is gone.
+    fn play_with_fire(&mut self, world: &mut World<A>) {
+        if self.fuses.is_empty() {
+            return;
+        }
+        if !self.over
+            && self.rng.chance(0.01)
+            && let Some(fuse) = self.rng.pick(&self.fuses)
+        {
+            fuse.light();
+        }
+        for id in self.nodes.clone() {
+            let port = world.host(id).and_then(|host| host.port::<RaftPort<Registers>>(self.scope));
+            let is_gone = port.is_some_and(|port| port.poisoned().is_some());
+            // Not at once: a node that votes and stores but cannot apply has to be lived with.
+            if is_gone && (self.over || self.rng.chance(0.02)) {
+                world.sometimes(STARTED_ANEW);
+                world.restart(id);
+            }
+        }
+    }
+
+    /// Has a leader hand over now and then, to somebody or to whoever is furthest.
+    fn hand_over(&mut self, world: &mut World<A>) {
+        if self.over || !self.rng.chance(0.02) {
+            return;
+        }
+        if let Some(leader) = world.leader().filter(|leader| self.nodes.contains(leader)) {
+            let to = self.rng.chance(0.7).then(|| self.nodes[self.rng.index(self.nodes.len())]);
+            // What becomes of it is seen in the terms and in what clients are told.
+            drop((self.handle)(world.app(leader)).transfer(to));
+        }
     }
 
     fn answered(&self) -> usize {
@@ -103,6 +157,8 @@ impl<A> Workload<A> for KvWorkload<A> {
     }
 
     fn step(&mut self, world: &mut World<A>) -> Duration {
+        self.play_with_fire(world);
+        self.hand_over(world);
         // While faults last the budget of operations is spread; afterwards everybody asks once more.
         let more = self.calm || self.history.len() < self.operations_max;
         for client in &mut self.clients {
@@ -113,6 +169,7 @@ impl<A> Workload<A> for KvWorkload<A> {
 
     fn calmed(&mut self, _: &mut World<A>) {
         self.calm = true;
+        self.over = true;
         self.answered_before = self.answered();
     }
 

@@ -4,6 +4,8 @@
 use quorate::{Applied, Corrupt, StateMachine};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Registers by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +14,31 @@ pub struct Registers {
     /// How often each operation was applied. The workload gives every operation a number and runs all of them
     /// under sessions, so nothing but 1 is right.
     applied: BTreeMap<u64, u32>,
+    /// No part of the state.
+    #[serde(skip)]
+    fuse: Fuse,
 }
+
+/// Lit from outside, it makes the next command that is applied here panic, once: a bug of the application that hits one
+/// node and not the others. What a snapshot restores has none.
+#[derive(Clone, Debug, Default)]
+pub struct Fuse(Arc<AtomicBool>);
+
+impl Fuse {
+    /// The next command panics.
+    pub fn light(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Two states are equal whatever becomes of them.
+impl PartialEq for Fuse {
+    fn eq(&self, _: &Fuse) -> bool {
+        true
+    }
+}
+
+impl Eq for Fuse {}
 
 /// An operation that changes a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +61,11 @@ pub enum Change {
 }
 
 impl Registers {
+    /// Empty ones with this fuse.
+    pub fn with_fuse(fuse: Fuse) -> Registers {
+        Registers { fuse, ..Registers::default() }
+    }
+
     /// A register's value, if it was ever written.
     pub fn get(&self, key: u8) -> Option<u64> {
         self.values.get(&key).copied()
@@ -52,6 +83,10 @@ impl StateMachine for Registers {
     type Frozen = Registers;
 
     fn apply(&mut self, op: Operation, _: Applied) -> bool {
+        if self.fuse.0.swap(false, Ordering::Relaxed) {
+            // A panic in all but the words that it would print for each of thousands of runs.
+            std::panic::resume_unwind(Box::new("the fuse blew".to_owned()));
+        }
         *self.applied.entry(op.number).or_default() += 1;
         match op.change {
             Change::Write(value) => {

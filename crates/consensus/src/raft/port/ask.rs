@@ -10,6 +10,9 @@ pub enum Read {
     /// Sees everything that was committed before it was asked. Answered by the leader, after one round trip
     /// (ReadIndex).
     Linearizable,
+    /// The same, answered by this replica whether it leads or not: it asks the leader up to where it must have
+    /// applied, and waits until it has.
+    Follower,
     /// Whatever this replica has applied.
     Local,
 }
@@ -24,6 +27,7 @@ pub enum Ask<S: StateMachine, D: Decider<S>> {
     Hints(Vec<D::Hint>),
     Status { promise: Promise<RaftStatus> },
     StepDown { promise: Promise<()> },
+    Transfer { to: Option<NodeId>, promise: Promise<NodeId> },
     Leader { promise: Promise<NodeId> },
 }
 

@@ -3,14 +3,14 @@
 
 use super::sessions::Envelope;
 use crate::raft::{Cmd, Gathered, Raft};
-use quorate_core::PortCx;
+use quorate_core::{PortCx, Rng};
 use serde::Serialize;
 
 /// What was asked for and did not leave yet.
 #[derive(Default)]
 pub(super) struct Gathering {
     commands: Gathered,
-    /// Requests so far. Those that are gathered have the last numbers of them.
+    /// The number of the last request; 0 before the first. Those that are gathered have the last numbers.
     requests: u64,
     /// Memory for the next encoding.
     spare: Vec<u8>,
@@ -48,7 +48,11 @@ impl Gathering {
     }
 
     /// The number of the request that this makes.
-    pub fn push(&mut self, data: &[u8]) -> u64 {
+    pub fn push(&mut self, data: &[u8], rng: &mut Rng) -> u64 {
+        if self.requests == 0 {
+            // Where no other life of this replica counts: an answer that comes late is for nobody.
+            self.requests = rng.bits() >> 2;
+        }
         self.commands.push(data);
         self.requests += 1;
         self.requests

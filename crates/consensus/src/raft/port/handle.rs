@@ -122,6 +122,17 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
         self.ask(ticket, promise, |promise| Ask::StepDown { promise })
     }
 
+    /// Has this replica, if it leads, hand leadership to that voter, or to whichever is furthest. Proposals that come
+    /// meanwhile wait. Settles with who leads afterwards.
+    ///
+    /// # Errors
+    /// Rejected if it does not lead, hands over already, or is not connected to such a voter; Unknown if nobody took
+    /// over within an election timeout: then this replica leads on, and the other may still ask for votes.
+    pub fn transfer(&self, to: Option<NodeId>) -> Ticket<NodeId> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Transfer { to, promise })
+    }
+
     fn enter(&self, envelope: Envelope, command: S::Command) -> Ticket<S::Reply> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Propose { envelope, command, promise })

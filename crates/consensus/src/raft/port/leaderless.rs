@@ -18,6 +18,7 @@ pub(super) enum Request<S: StateMachine> {
         repeatable: bool,
     },
     Read(Reader<S>),
+    ReadThroughLeader(Reader<S>),
 }
 
 /// Requests, and those who only ask who leads; each in the order of their ends.
@@ -90,14 +91,14 @@ impl<S: StateMachine> Request<S> {
     fn bytes(&self) -> usize {
         match self {
             Request::Propose { data, .. } => data.len(),
-            Request::Read(_) => 0,
+            Request::Read(_) | Request::ReadThroughLeader(_) => 0,
         }
     }
 
     fn fail(self, why: Reason) {
         match self {
             Request::Propose { waiter, .. } => waiter.give_up(why),
-            Request::Read(reader) => reader(Err(why)),
+            Request::Read(reader) | Request::ReadThroughLeader(reader) => reader(Err(why)),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod ask;
 mod gathering;
 mod handle;
+mod handover;
 mod jobs;
 mod leaderless;
 mod machine;
@@ -14,6 +15,7 @@ mod promises;
 mod propose;
 mod reads;
 mod sessions;
+mod through_leader;
 
 pub use ask::{RaftNotice, RaftStatus, Read};
 pub use handle::{RaftHandle, Session};
@@ -23,6 +25,7 @@ use super::{Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
 use bytes::Bytes;
 use gathering::Gathering;
+use handover::Handover;
 use leaderless::{Leaderless, Request};
 use machine::{Frozen, Machine, Outcome};
 use promises::{Promises, Waiter, reason};
@@ -31,6 +34,7 @@ use quorate_core::{
 };
 use sessions::{Bounds, Envelope, Sessions};
 use std::collections::VecDeque;
+use through_leader::ThroughLeader;
 
 /// Entries of one apply job: short enough for reads to come in between.
 const APPLY_BYTES: usize = 1 << 20;
@@ -45,9 +49,11 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     /// What waits until somebody is known to lead.
     leaderless: Leaderless<S>,
     gathering: Gathering,
+    handover: Handover,
     next_read: u64,
     /// Linearizable reads whose round is not confirmed, by request.
     unconfirmed: VecDeque<(u64, Reader<S>)>,
+    through_leader: ThroughLeader<S>,
     /// Reads that wait for an index to be applied.
     confirmed: Vec<(Index, Reader<S>)>,
     /// Local reads that came before it was known how far this replica had been before it was restarted.
@@ -104,8 +110,10 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             promises: Promises::new(),
             leaderless: Leaderless::new(),
             gathering: Gathering::default(),
-            next_read: 1,
+            handover: Handover::default(),
+            next_read: 0,
             unconfirmed: VecDeque::new(),
+            through_leader: ThroughLeader::new(),
             confirmed: Vec::new(),
             early: VecDeque::new(),
             whole: None,
@@ -146,6 +154,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if term > self.led {
             self.led = term;
             self.promises.passed_over();
+            self.through_leader.ask_anew(cx.now);
             self.propose_again(cx);
         }
         self.end_leaderless(cx);
@@ -203,6 +212,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         }
         self.promises.retired(self.committed);
         self.propose_again(cx);
+        self.through_leader.ask_anew(cx.now);
         for (_, reader) in std::mem::take(&mut self.unconfirmed) {
             reader(Err(Reason::LeadershipLost));
         }
@@ -211,6 +221,8 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     fn settle_all(&mut self, reason: &Reason) {
         self.promises.fail_all(reason);
         self.leaderless.fail_all(reason);
+        self.handover.fail(reason);
+        self.through_leader.fail_all(reason);
         let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
         let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, reader)| reader);
         let early = std::mem::take(&mut self.early).into_iter().map(|(_, reader)| reader);
@@ -244,6 +256,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 Ask::Open { promise } => promise.reject(why),
                 Ask::Read { reader, .. } => reader(Err(why)),
                 Ask::StepDown { promise } => promise.reject(why),
+                Ask::Transfer { promise, .. } => promise.reject(why),
                 Ask::Leader { promise } => promise.reject(why),
                 Ask::Status { promise } => promise.done(self.status(cx.protocol)),
                 Ask::Hints(_) => {}
@@ -273,6 +286,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 None if self.leaderless.len() >= self.config.promises_max => promise.reject(Reason::Busy),
                 None => self.leaderless.wonder(promise, cx.now + self.config.request_timeout),
             },
+            Ask::Transfer { to, promise } => self.transfer(to, promise, cx),
             Ask::StepDown { promise } => {
                 cx.command(Cmd::StepDown);
                 promise.done(());
@@ -294,6 +308,9 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Event::Committed { upto } => self.committed = self.committed.max(upto),
             Event::ReadReady { index, requests } => {
                 for request in requests {
+                    if self.leader_answered(request, index) {
+                        continue;
+                    }
                     if let Some(at) = self.unconfirmed.iter().position(|(number, _)| *number == request)
                         && let Some((_, reader)) = self.unconfirmed.remove(at)
                     {
@@ -302,7 +319,11 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 }
                 self.answer_reads();
             }
-            Event::ReadRefused { request, why } => self.refuse_read(request, reason(why)),
+            Event::ReadRefused { request, why } => {
+                if !self.leader_refused(request, why, cx.now) {
+                    self.refuse_read(request, reason(why));
+                }
+            }
             Event::Restore(snapshot) => {
                 self.committed = self.committed.max(snapshot.last.index);
                 self.incoming = Some((snapshot, false));
@@ -312,7 +333,12 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Event::Elected { term, first } => {
                 self.leading = Some(Leading { term, first, ready: false });
                 cx.notice(RaftNotice::Elected { term });
+                self.handover.ended(cx.protocol.id());
                 self.led(term, cx);
+            }
+            Event::NotTransferred { begun } => {
+                self.handover.failed(begun);
+                self.end_leaderless(cx);
             }
             Event::Retired { term } => {
                 self.retire(cx);
@@ -321,7 +347,8 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             }
             Event::Following { term, leader } => {
                 cx.notice(RaftNotice::Following { term, leader });
-                if leader.is_some() {
+                if let Some(leader) = leader {
+                    self.handover.ended(leader);
                     self.led(term, cx);
                 }
             }
@@ -402,12 +429,15 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             && !self.promises.has_decisions();
         let decider = if decides { self.decider.wake_at() } else { Time::NEVER };
         let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until);
-        self.promises.deadline().min(self.leaderless.deadline()).min(early).min(decider)
+        let waiting = self.promises.deadline().min(self.leaderless.deadline());
+        waiting.min(self.handover.deadline()).min(self.through_leader.deadline()).min(early).min(decider)
     }
 
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
         self.promises.expire(cx.now);
         self.leaderless.expire(cx.now);
+        self.handover.expire(cx.now);
+        self.ask_leader(cx);
         while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {
             let Some((_, reader)) = self.early.pop_front() else { break };
             reader(Err(Reason::Deadline));

@@ -33,7 +33,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let until = cx.now + self.config.request_timeout;
         // A session that was opened and never heard of harms nobody; it is the first to be closed.
         let repeatable = !matches!(envelope, Envelope::Plain);
-        if cx.protocol.leader().is_some() {
+        if takes_proposals(cx) {
             self.gather(&data, waiter, until, repeatable, cx);
         } else if self.leaderless.bytes() + data.len() > self.config.uncommitted_bytes_max {
             waiter.fail(Failure::Rejected(Reason::Busy));
@@ -47,16 +47,19 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
 
     /// To the leader if there is one.
     pub(super) fn put_forward(&mut self, request: Request<S>, cx: &mut PortCx<'_, Raft>) {
-        if cx.protocol.leader().is_none() {
-            return self.leaderless.wait(request, cx.now + self.config.leader_patience);
-        }
         match request {
+            request if cx.protocol.leader().is_none() => {
+                self.leaderless.wait(request, cx.now + self.config.leader_patience)
+            }
+            Request::Propose { .. } if !takes_proposals(cx) => {
+                self.leaderless.wait(request, cx.now + self.config.leader_patience)
+            }
+            Request::ReadThroughLeader(reader) => self.read_through_leader(reader, cx),
             Request::Propose { data, waiter, until, repeatable } => {
                 self.gather(&data, waiter, until, repeatable, cx)
             }
             Request::Read(reader) => {
-                let request = self.next_read;
-                self.next_read += 1;
+                let request = self.next_read(cx);
                 self.unconfirmed.push_back((request, reader));
                 cx.command(Cmd::Read { request });
             }
@@ -75,7 +78,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if self.gathering.is_full_for(data.len(), self.config.batch_bytes_max) {
             self.gathering.leave(cx);
         }
-        let request = self.gathering.push(data);
+        let request = self.gathering.push(data, cx.rng);
         self.promises.asked(request, waiter, until, repeatable.then(|| Bytes::copy_from_slice(data)));
     }
 
@@ -88,9 +91,17 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
 
     /// Somebody may lead by now: what waited for that goes on, before anything that came later.
     pub(super) fn end_leaderless(&mut self, cx: &mut PortCx<'_, Raft>) {
-        let Some(leader) = cx.protocol.leader().filter(|_| !self.leaderless.is_empty()) else { return };
+        if self.leaderless.is_empty() || !takes_proposals(cx) {
+            return;
+        }
+        let Some(leader) = cx.protocol.leader() else { return };
         for request in self.leaderless.end(leader) {
             self.put_forward(request, cx);
         }
     }
+}
+
+/// Somebody leads, and is not about to hand that over.
+fn takes_proposals(cx: &PortCx<'_, Raft>) -> bool {
+    cx.protocol.leader().is_some() && !cx.protocol.is_transferring()
 }

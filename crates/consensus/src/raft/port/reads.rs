@@ -7,7 +7,7 @@ use quorate_core::{Decider, PortCx, Reason, StateMachine};
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     pub(super) fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
-        let waiting = self.unconfirmed.len() + self.confirmed.len() + self.early.len();
+        let waiting = self.reads_waiting();
         if waiting + self.leaderless.len() >= self.config.promises_max {
             return reader(Err(Reason::Busy));
         }
@@ -19,8 +19,22 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                 self.answer_reads();
             }
             Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
+            Read::Follower => self.read_through_leader(reader, cx),
             Read::Linearizable => self.put_forward(Request::Read(reader), cx),
         }
+    }
+
+    fn reads_waiting(&self) -> usize {
+        self.unconfirmed.len() + self.confirmed.len() + self.early.len() + self.through_leader.len()
+    }
+
+    /// A number for a read, which none had in this life and, as good as surely, in any other.
+    pub(super) fn next_read(&mut self, cx: &mut PortCx<'_, Raft>) -> u64 {
+        if self.next_read == 0 {
+            self.next_read = cx.rng.bits() >> 2;
+        }
+        self.next_read += 1;
+        self.next_read
     }
 
     pub(super) fn refuse_read(&mut self, request: u64, why: Reason) {
@@ -58,11 +72,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),
             snapshot: raft.snapshot().map_or(LogId::ZERO, |snapshot| snapshot.last),
             log_bytes: raft.log().bytes(),
-            waiting: self.promises.len()
-                + self.leaderless.len()
-                + self.unconfirmed.len()
-                + self.confirmed.len()
-                + self.early.len(),
+            waiting: self.promises.len() + self.leaderless.len() + self.reads_waiting(),
             sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
             poisoned: self.poisoned.clone(),
             counters: raft.counters(),

@@ -1,10 +1,10 @@
 //! The campaign over Raft: registers on three or five nodes.
 
-use super::checkers::{Paths, watch_raft};
+use super::checkers::{Paths, raft_leader, watch_raft};
 use super::kv::{KvWorkload, Registers};
-use super::{Protocol, plans};
-use quorate::raft::{Mutation, Raft, RaftConfig, RaftHandle};
-use quorate::sim::{Fault, FaultKind, Outcome, Settings, Swarm, Trial, World};
+use super::{Protocol, Run, link_paths, plans};
+use quorate::raft::{Mutation, RaftConfig, RaftHandle};
+use quorate::sim::{Fault, FaultKind, Outcome, Swarm, Trial, World};
 use quorate::{Node, NodeId, Rng, ScopeId};
 use std::time::Duration;
 
@@ -23,29 +23,19 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     run,
     faults: || FaultKind::ALL.iter().copied().filter(|kind| !ABSENT.contains(kind)).collect(),
     paths: || {
-        Paths::names()
-            .chain(["an operation is repeated under its number", "a linearizable read is answered"])
-            .collect()
+        Paths::names().chain(link_paths()).chain(KvWorkload::<RaftHandle<Registers>>::paths()).collect()
     },
     mutations: || Mutation::ALL.iter().map(|(name, _)| *name).collect(),
 };
 
-/// What cannot happen here: frames are filtered by tests only, and none is too large; no job panics; inboxes and
-/// lanes are too roomy to fill; a disk restored from an old copy is not detected yet, and so not survived. Nor is a copy of a whole machine
-/// that runs beside it: both hold the same vote and may give it to two candidates that never hear of each other, which
-/// no protocol of majorities survives.
-const ABSENT: [FaultKind; 7] = [
-    FaultKind::Oversized,
-    FaultKind::Twinned,
-    FaultKind::Filtered,
-    FaultKind::JobPanicked,
-    FaultKind::InboxFull,
-    FaultKind::LaneFull,
-    FaultKind::OldDisk,
-];
+/// What no protocol of majorities survives, and so does not happen here. A disk restored from an old copy has forgotten
+/// what it promised since, and nothing in it says so. A copy of a whole machine beside it holds the same vote, and the
+/// two may give it to two candidates that never hear of each other.
+const ABSENT: [FaultKind; 2] = [FaultKind::Twinned, FaultKind::OldDisk];
 
 /// One run.
-fn run(seed: u64, mutation: Option<&str>) -> Outcome {
+fn run(mut run: Run<'_>) -> Outcome {
+    let Run { seed, mutation, .. } = run;
     let mutation =
         Mutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, mutation)| *mutation);
     let mut rng = Rng::from_seed(seed ^ 0x0a7e_0000_f00d);
@@ -66,26 +56,29 @@ fn run(seed: u64, mutation: Option<&str>) -> Outcome {
     };
     let unit = config.election_timeout;
     let voters = ids.clone();
-    let mut world = World::with(Settings::default(), seed, ids.clone(), move |id| {
+    let fuses = plans::fuses(seed, ids.len());
+    let lit = fuses.clone().unwrap_or_default();
+    let mut world = World::with(plans::settings(seed), seed, ids.clone(), move |id| {
         let mut node = Node::builder(id).found(voters.clone());
-        let registers = node.raft_with("registers", Registers::default(), quorate::NoDecider, config.clone());
+        let fuse = lit.get(id.0 as usize - 1).cloned().unwrap_or_default();
+        let registers =
+            node.raft_with("registers", Registers::with_fuse(fuse), quorate::NoDecider, config.clone());
         // What the seed draws is valid by construction.
         #[allow(clippy::expect_used)]
         (node.build().expect("a valid node"), registers)
     });
+    run.tell(&mut world, &[REGISTERS]);
     watch_raft(&mut world, REGISTERS);
-    let nodes = ids.clone();
-    world.leader_by(move |world: &World<RaftHandle<Registers>>| {
-        let raft = |id: &NodeId| world.host(*id)?.protocol::<Raft>(REGISTERS).filter(|raft| raft.is_leader());
-        nodes.iter().filter_map(|id| raft(id).map(|raft| (raft.term(), *id))).max().map(|(_, id)| id)
-    });
+    let nodes = ids.len();
+    world.leader_by(move |world| raft_leader(world, nodes, REGISTERS));
     let mut swarm = Swarm::new(unit);
     // A minority may lose its disks. It comes back under other journals, without a vote.
     swarm.amnesia_max = if rng.chance(0.3) { (n as usize - 1) / 2 } else { 0 };
     swarm.without = vec![Fault::OldDisk, Fault::Twin];
     let mut plan = plans::draw(&swarm, seed);
     plans::Hunter::release(&mut world, &mut plan, unit, SAFETY);
+    plans::sieve(&mut world, REGISTERS, unit, SAFETY);
     let workload = KvWorkload::new(seed, REGISTERS, ids, |app: &RaftHandle<Registers>| app);
-    let mut workload = workload.founded_in_calm(swarm.amnesia_max > 0);
+    let mut workload = workload.founded_in_calm(swarm.amnesia_max > 0).with_fuses(fuses.unwrap_or_default());
     Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
 }

@@ -1,0 +1,63 @@
+//! Who waits for leadership to be handed over.
+
+use super::RaftPort;
+use crate::raft::{Cmd, Raft};
+use quorate_core::{Decider, Failure, NodeId, PortCx, Promise, Reason, StateMachine, Time};
+
+/// At most one: a leader hands over to one at a time.
+#[derive(Default)]
+pub(super) struct Handover(Option<(Time, Promise<NodeId>)>);
+
+impl Handover {
+    /// Somebody leads now.
+    pub fn ended(&mut self, leader: NodeId) {
+        if let Some((_, promise)) = self.0.take() {
+            promise.done(leader);
+        }
+    }
+
+    /// This replica leads on.
+    pub fn failed(&mut self, begun: bool) {
+        let Some((_, promise)) = self.0.take() else { return };
+        match begun {
+            true => promise.settle(Err(Failure::Unknown(Reason::Deadline))),
+            false => promise.reject(Reason::Refused("no voter that could take over is connected".into())),
+        }
+    }
+
+    pub fn fail(&mut self, why: &Reason) {
+        if let Some((_, promise)) = self.0.take() {
+            promise.settle(Err(Failure::Unknown(why.clone())));
+        }
+    }
+
+    pub fn deadline(&self) -> Time {
+        self.0.as_ref().map_or(Time::NEVER, |(until, _)| *until)
+    }
+
+    pub fn expire(&mut self, now: Time) {
+        if self.deadline() <= now {
+            self.fail(&Reason::Deadline);
+        }
+    }
+}
+
+impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
+    pub(super) fn transfer(
+        &mut self,
+        to: Option<NodeId>,
+        promise: Promise<NodeId>,
+        cx: &mut PortCx<'_, Raft>,
+    ) {
+        if !cx.protocol.is_leader() {
+            return promise.reject(Reason::NotLeader(cx.protocol.leader()));
+        }
+        if self.handover.0.is_some() || cx.protocol.is_transferring() {
+            return promise.reject(Reason::Busy);
+        }
+        // What was asked for before still has its place.
+        self.gathering.leave(cx);
+        self.handover.0 = Some((cx.now + self.config.request_timeout, promise));
+        cx.command(Cmd::Transfer { to });
+    }
+}

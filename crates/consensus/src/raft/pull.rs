@@ -1,0 +1,92 @@
+//! A log that is too short to be elected with, made longer by those who say so. When links are cut such that only one
+//! voter is connected to a quorum, and its log is behind the others', nobody could be elected otherwise: it
+//! lacks entries, and they lack a quorum (Omni-Paxos, Ng et al. 2023, the constrained election of section 2).
+//!
+//! **Why it is safe.** What is pulled is somebody's log behind an entry that both have, and is taken only if the result
+//! is more up to date than the log before (Raft §5.4.1): as if the appends of an old leader came late. An entry that
+//! is taken back for it is not committed and never will be: the newer term's leader was elected by a quorum of which
+//! one voter would have had it. Nobody is told that the entries are here, and no term changes.
+//!
+//! What is left out: what the other's log no longer holds is not pulled as a snapshot.
+
+use super::{Batches, LogId, Msg, Pulled, Raft, Role};
+use quorate_core::{Cx, NodeId};
+
+impl Raft {
+    /// A voter refused a pre-vote; its log ends in `last`.
+    pub(super) fn on_refused(&mut self, by: NodeId, last: LogId, cx: &mut Cx<'_, Raft>) {
+        let better = last > self.pull.map_or(self.log.last(), |(_, best)| best.max(self.log.last()));
+        if self.role == Role::PreCandidate && better && self.may_pull_from(by) {
+            self.pull = Some((by, last));
+            self.ask_for_suffix(by, self.log.last(), cx);
+        }
+    }
+
+    fn may_pull_from(&self, id: NodeId) -> bool {
+        // A leader's log is never replaced, nor one that a snapshot is about to.
+        matches!(self.role, Role::Follower | Role::PreCandidate)
+            && self.may_stand()
+            && self.is_voter_by_name(id)
+    }
+
+    fn ask_for_suffix(&mut self, of: NodeId, after: LogId, cx: &mut Cx<'_, Raft>) {
+        // A question.
+        cx.send_now(of, Msg::Pull { group: self.group, after });
+    }
+
+    pub(super) fn on_pull(&mut self, from: NodeId, after: LogId, cx: &mut Cx<'_, Raft>) {
+        if !self.is_voter_by_name(from) {
+            self.counters.strangers += 1;
+            return;
+        }
+        let (after, batches) = match self.log.has(after) {
+            true => (
+                after,
+                Batches::from(self.log.read(after.index.saturating_add(1), self.config.batch_bytes_max)),
+            ),
+            // An entry that it may have, too.
+            false => (self.log.last_upto(after.index.min(self.log.last().index), after.term), Batches::None),
+        };
+        // Promises nothing, as nothing is committed by being lent.
+        cx.send_now(from, Msg::Pulled(Pulled { group: self.group, after, batches }));
+    }
+
+    pub(super) fn on_pulled(&mut self, from: NodeId, pulled: Pulled, cx: &mut Cx<'_, Raft>) {
+        let Some((of, best)) = self.pull.filter(|(of, _)| *of == from) else { return };
+        if self.hears_leader(cx) || !self.may_pull_from(from) {
+            self.pull = None;
+            return;
+        }
+        let Pulled { after, batches, .. } = pulled;
+        let Some(end) = batches.as_slice().last().map(|batch| batch.last_id()) else {
+            // Further back, unless that leads nowhere.
+            let common = self.log.last_upto(after.index, after.term);
+            match common.index < self.log.last().index && common.index >= self.commit && after != LogId::ZERO
+            {
+                true if self.asked_behind != Some(common) => {
+                    self.asked_behind = Some(common);
+                    self.ask_for_suffix(of, common, cx);
+                }
+                _ => self.pull = None,
+            }
+            return;
+        };
+        let known = self.log.has(after) && after.index >= self.commit;
+        let sound = batches.as_slice().iter().all(|b| b.term() <= self.term && b.last_id().is_plausible());
+        if !known || !sound || end <= self.log.last() {
+            self.counters.nonsense += u64::from(!sound);
+            self.pull = None;
+            return;
+        }
+        for batch in batches.as_slice() {
+            self.take(batch.clone(), cx);
+        }
+        self.counters.pulled += 1;
+        if end < best {
+            return self.ask_for_suffix(of, end, cx);
+        }
+        // Asks for votes again, once the inputs that wait are taken.
+        self.pull = None;
+        self.election_at = cx.now;
+    }
+}

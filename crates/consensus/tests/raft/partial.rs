@@ -1,0 +1,256 @@
+//! Partial partitions (scenario 8; Omni-Paxos, Ng et al. 2023, section 2): links are cut one by one and no node is
+//! down. Whenever some node is connected to a quorum there is a leader that is, and it commits.
+
+use crate::cluster::{Cluster, ids};
+use crate::made::{append, entries};
+use quorate_consensus::raft::{Batch, LogId, Msg, Pulled, RaftConfig, VoteReply};
+use quorate_core::{Input, NodeId};
+use std::time::Duration;
+
+/// Which pairs are connected: a bit for each.
+#[derive(Clone, Copy)]
+struct Links {
+    nodes: u64,
+    bits: u64,
+}
+
+impl Links {
+    fn of(nodes: u64, pairs: &[(u64, u64)]) -> Links {
+        let none = Links { nodes, bits: 0 };
+        Links { nodes, bits: pairs.iter().fold(0, |bits, (a, b)| bits | 1 << none.bit(*a, *b)) }
+    }
+
+    fn bit(self, a: u64, b: u64) -> u64 {
+        let (a, b) = (a.min(b) - 1, a.max(b) - 1);
+        a * self.nodes + b
+    }
+
+    fn all(nodes: u64) -> impl Iterator<Item = Links> {
+        let pairs: Vec<(u64, u64)> = (1..=nodes).flat_map(|b| (1..b).map(move |a| (a, b))).collect();
+        (0..1u64 << pairs.len()).map(move |set| {
+            let chosen: Vec<_> =
+                (0..pairs.len()).filter(|at| set >> at & 1 == 1).map(|at| pairs[at]).collect();
+            Links::of(nodes, &chosen)
+        })
+    }
+
+    fn connects(self, a: NodeId, b: NodeId) -> bool {
+        self.bits >> self.bit(a.0, b.0) & 1 == 1
+    }
+
+    fn has_quorum(self, id: NodeId) -> bool {
+        let reached = (1..=self.nodes).filter(|other| *other != id.0 && self.connects(id, NodeId(*other)));
+        (reached.count() as u64 + 1) * 2 > self.nodes
+    }
+}
+
+const TIMEOUT_MS: u64 = 150;
+
+/// A cluster with this leader. `behind` of the others have missed the last entries.
+fn led_by(leader: NodeId, nodes: u64, behind: &[NodeId]) -> Cluster {
+    let mut cluster = Cluster::with(nodes, RaftConfig::default());
+    cluster.elect();
+    cluster.settle();
+    while cluster.leader() != Some(leader) {
+        let now = cluster.leader().unwrap();
+        cluster.command(now, quorate_consensus::raft::Cmd::Transfer { to: Some(leader) });
+        cluster.pass(5);
+    }
+    cluster.pass(60);
+    for _ in 0..3 {
+        cluster.propose(leader, b"x");
+        cluster.settle_where(|from, to| !behind.contains(&from) && !behind.contains(&to));
+        cluster.wire.clear();
+    }
+    cluster
+}
+
+/// How long until a node that is connected to a quorum leads and commits; in milliseconds.
+fn recovers(cluster: &mut Cluster, links: Links) -> Option<u64> {
+    let before: u64 = cluster.commits().into_iter().max().unwrap();
+    for passed in 0..40 * TIMEOUT_MS {
+        let leaders: Vec<_> =
+            ids(links.nodes).into_iter().filter(|id| cluster.raft(*id).is_leader()).collect();
+        for leader in leaders.into_iter().filter(|id| links.has_quorum(*id)) {
+            cluster.propose(leader, b"y");
+            cluster.settle_where(|from, to| links.connects(from, to));
+            if cluster.raft(leader).commit() > before {
+                return Some(passed);
+            }
+        }
+        cluster.pass_where(1, |from, to| links.connects(from, to));
+    }
+    None
+}
+
+fn median_and_worst(mut all: Vec<u64>) -> (f64, f64) {
+    all.sort_unstable();
+    let timeouts = |ms: u64| ms as f64 / TIMEOUT_MS as f64;
+    (timeouts(all[all.len() / 2]), timeouts(all[all.len() - 1]))
+}
+
+// 8. A leader connected to a quorum exists whenever some node is quorum-connected: every graph of links, every leader.
+#[test]
+fn whatever_links_are_cut_a_node_with_a_quorum_leads_and_commits() {
+    for nodes in 3..=5 {
+        let mut took = Vec::new();
+        for leader in ids(nodes) {
+            for links in Links::all(nodes).filter(|links| ids(nodes).iter().any(|id| links.has_quorum(*id))) {
+                let mut cluster = led_by(leader, nodes, &[]);
+                let ms = recovers(&mut cluster, links);
+                took.push(
+                    ms.unwrap_or_else(|| panic!("{nodes} nodes, led by {leader}, links {:b}", links.bits)),
+                );
+            }
+        }
+        let runs = took.len();
+        let lost: Vec<u64> = took.into_iter().filter(|ms| *ms > 0).collect();
+        let count = lost.len();
+        let (median, worst) = median_and_worst(lost);
+        println!(
+            "{nodes} nodes: {runs} runs, {count} lost their leader: back after {median:.2} election timeouts, at most {worst:.2}"
+        );
+        // What the library promises under partial partitions.
+        assert!(median <= 2.0 && worst <= 4.0);
+    }
+}
+
+// 8. Quorum-loss: the leader keeps one link, to the only node that is connected to all.
+#[test]
+fn a_leader_that_lost_its_quorum_makes_way_for_the_one_that_has_it() {
+    let hub = Links::of(5, &[(1, 2), (1, 3), (1, 4), (1, 5)]);
+    let mut cluster = led_by(NodeId(3), 5, &[]);
+    let ms = recovers(&mut cluster, hub).unwrap();
+    assert!(cluster.raft(NodeId(1)).is_leader() && !cluster.raft(NodeId(3)).is_leader());
+    println!("quorum-loss: {:.2} election timeouts", ms as f64 / TIMEOUT_MS as f64);
+}
+
+// 8. Chained: two of three cannot hear one another, and neither unseats the leader that the other hears.
+#[test]
+fn in_a_chain_nobody_fights_for_leadership() {
+    for leader in ids(3) {
+        let chain = Links::of(3, &[(1, 2), (2, 3)]);
+        let mut cluster = led_by(leader, 3, &[]);
+        let terms = |cluster: &Cluster| ids(3).into_iter().map(|id| cluster.raft(id).term()).max().unwrap();
+        let before = terms(&cluster);
+        assert_eq!(recovers(&mut cluster, chain), Some(0), "the leader has a quorum");
+        cluster.pass_where(50 * TIMEOUT_MS, |from, to| chain.connects(from, to));
+        assert_eq!((cluster.leader(), terms(&cluster)), (Some(leader), before));
+    }
+}
+
+// 8. Constrained: the only node that is connected to a quorum has a shorter log than those it is connected to.
+#[test]
+fn the_only_node_with_a_quorum_pulls_what_it_lacks_and_leads() {
+    let mut took = Vec::new();
+    for leader in [2, 3, 4, 5].map(NodeId) {
+        let others: Vec<_> = (2..=5).filter(|id| *id != leader.0).map(|id| (1, id)).collect();
+        let hub = Links::of(5, &others);
+        let mut cluster = led_by(leader, 5, &[NodeId(1)]);
+        let (short, long) = (cluster.last(NodeId(1)), cluster.last(leader));
+        assert!(short < long);
+        took.push(recovers(&mut cluster, hub).unwrap());
+        assert!(cluster.raft(NodeId(1)).is_leader() && cluster.raft(NodeId(1)).counters().pulled > 0);
+        assert_eq!(cluster.commands(NodeId(1)).len(), 4, "what was committed is there");
+    }
+    let (median, worst) = median_and_worst(took);
+    println!("constrained: back after {median:.2} election timeouts, at most {worst:.2}");
+}
+
+// 8. The same in every graph of links, with any two of five behind: whoever has the longest log or can reach it leads.
+#[test]
+fn whatever_links_are_cut_a_node_that_was_behind_is_no_obstacle() {
+    let mut took = Vec::new();
+    for behind in [[2, 3], [4, 5], [2, 5]].map(|pair| pair.map(NodeId)) {
+        for links in Links::all(5).filter(|links| ids(5).iter().any(|id| links.has_quorum(*id))) {
+            let mut cluster = led_by(NodeId(1), 5, &behind);
+            let ms = recovers(&mut cluster, links);
+            took.push(ms.unwrap_or_else(|| panic!("{behind:?} behind, links {:b}", links.bits)));
+        }
+    }
+    let (median, worst) = median_and_worst(took.into_iter().filter(|ms| *ms > 0).collect());
+    assert!(median <= 2.0 && worst <= 4.0);
+    println!("behind: back after {median:.2} election timeouts, at most {worst:.2}");
+}
+
+fn pulled(group: u64, after: LogId, batches: Vec<Batch>) -> Msg {
+    Msg::Pulled(Pulled { group, after, batches: batches.into() })
+}
+
+/// A follower at term 5 whose log is two entries of term 3, and which was just refused by a voter that has more.
+fn refused(last: LogId) -> (Cluster, u64) {
+    let (me, other) = (NodeId(1), NodeId(2));
+    let mut cluster = Cluster::new(3);
+    let group = cluster.group_of(&ids(3));
+    cluster.deliver(NodeId(3), me, append(group, 3, LogId::ZERO, 0, vec![entries(1, 3, 2)]));
+    cluster.deliver(NodeId(3), me, append(group, 5, LogId::new(3, 2), 1, vec![]));
+    cluster.now = cluster.now + Duration::from_millis(301);
+    cluster.step(me, Input::Wake);
+    cluster.wire.clear();
+    let refusal = VoteReply { term: 5, granted: false, last };
+    cluster.deliver(other, me, Msg::PreVoteReply(refusal));
+    (cluster, group)
+}
+
+#[test]
+fn what_is_pulled_is_acknowledged_to_nobody_and_changes_no_term() {
+    let (me, other) = (NodeId(1), NodeId(2));
+    let (mut cluster, group) = refused(LogId::new(4, 4));
+    let after = LogId::new(3, 2);
+    assert_eq!(cluster.wire, [(me, other, Msg::Pull { group, after })]);
+    cluster.wire.clear();
+    cluster.deliver(other, me, pulled(group, after, vec![entries(3, 4, 2)]));
+    assert_eq!(cluster.last(me), LogId::new(4, 4));
+    assert_eq!((cluster.raft(me).term(), cluster.raft(me).commit(), cluster.wire.len()), (5, 1, 0));
+    // It stands for election again at once.
+    assert_eq!(cluster.wake_at(me), Some(cluster.now));
+}
+
+#[test]
+fn a_log_that_was_not_asked_for_or_is_no_more_up_to_date_is_not_taken() {
+    let (me, other, third) = (NodeId(1), NodeId(2), NodeId(3));
+    let mine = LogId::new(3, 2);
+    let cases = [
+        (third, mine, vec![entries(3, 4, 2)]),
+        // In place of what is here, and older.
+        (other, LogId::new(3, 1), vec![entries(2, 2, 9)]),
+        // Behind an entry that is not here, and of a term that is not known.
+        (other, LogId::new(4, 7), vec![entries(8, 4, 1)]),
+        (other, mine, vec![entries(3, 6, 1)]),
+    ];
+    for (from, after, batches) in cases {
+        let (mut cluster, group) = refused(LogId::new(4, 4));
+        cluster.deliver(from, me, pulled(group, after, batches));
+        assert_eq!(cluster.last(me), mine);
+    }
+    // Nobody is asked whose log is no longer.
+    assert_eq!(refused(mine).0.wire, []);
+    assert_eq!(refused(LogId::new(2, 900)).0.wire, []);
+    // Whoever hears a leader meanwhile takes its word.
+    let (mut cluster, group) = refused(LogId::new(4, 4));
+    cluster.deliver(third, me, append(group, 5, mine, 1, vec![]));
+    cluster.deliver(other, me, pulled(group, mine, vec![entries(3, 4, 2)]));
+    assert_eq!(cluster.last(me), mine);
+}
+
+#[test]
+fn a_leader_that_resigns_is_replaced_without_a_timeout() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.pass(100);
+    cluster.command(leader, quorate_consensus::raft::Cmd::StepDown);
+    let mut ms = 0;
+    while cluster.leader().is_none() {
+        cluster.pass(1);
+        ms += 1;
+    }
+    assert!(ms <= TIMEOUT_MS / 2 + 1, "{ms} ms");
+    // Only its own word counts, of its own term.
+    let (leader, group) = (cluster.leader().unwrap(), cluster.group_of(&ids(3)));
+    let (term, others): (_, Vec<_>) =
+        (cluster.raft(leader).term(), ids(3).into_iter().filter(|id| *id != leader).collect());
+    for (from, term) in [(others[1], term), (leader, term - 1), (leader, term + 1)] {
+        cluster.deliver(from, others[0], Msg::Resigned { group, term });
+        assert_eq!(cluster.raft(others[0]).leader(), Some(leader));
+    }
+}
