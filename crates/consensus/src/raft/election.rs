@@ -99,9 +99,12 @@ impl Raft {
 
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.
     pub(super) fn campaign(&mut self, handed_over: bool, cx: &mut Cx<'_, Raft>) {
-        // A term is u64 and only a quorum's pre-votes raise it here, so its end is out of reach; a peer that
-        // claims it is refused by `Raft::is_plausible`.
-        let Some(term) = self.term.checked_add(1) else { return };
+        // A term is u64 and only a quorum's pre-votes raise it here, so its end is out of reach, but for a journal that
+        // says so. Nobody would vote for it, and no journal with it opens.
+        let term = self.term.saturating_add(1);
+        if !self.is_plausible(term) {
+            return;
+        }
         self.role = Role::Candidate;
         self.counters.campaigns += 1;
         self.term = term;

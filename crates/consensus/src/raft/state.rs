@@ -191,6 +191,10 @@ impl Raft {
                     peer.pin = Some((pin.journal, Mark(0)));
                 }
             }
+            // No replica gets there, and one that did could neither follow nor stand.
+            Record::Hard { term: Term::MAX, .. } => {
+                return Err(Corrupt::new("the last of all terms"));
+            }
             // A base holds the newest term and vote; older ones may stand behind it.
             Record::Hard { term, .. } if term < self.term => {}
             Record::Hard { term, vote } => {
@@ -200,11 +204,30 @@ impl Raft {
             Record::Snapshot(Snapshot { last, .. }) | Record::Begins(last) if !last.is_plausible() => {
                 return Err(Corrupt::new(format!("no log reaches {last}")));
             }
+            // A term is written down before anything of it is taken. Who leads in a lower one than its log has would
+            // let terms fall in it.
+            Record::Snapshot(Snapshot { last, .. }) | Record::Begins(last)
+                if last.term > self.known_term() =>
+            {
+                return Err(Corrupt::new(format!("{last} in term {}", self.term)));
+            }
+            Record::Entries(batch) if batch.term() > self.known_term() => {
+                return Err(Corrupt::new(format!("{} in term {}", batch.last_id(), self.term)));
+            }
             Record::Snapshot(snapshot) => {
-                self.commit = self.commit.max(snapshot.last.index);
+                // One takes the place of another together with all that stood before it.
+                if snapshot.last.index < self.commit {
+                    let (last, commit) = (snapshot.last, self.commit);
+                    return Err(Corrupt::new(format!("a snapshot of {last} behind one of {commit}")));
+                }
+                self.commit = snapshot.last.index;
                 self.snapshot = Some(snapshot);
             }
             Record::Begins(id) => {
+                let upto = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
+                if !(self.log.base().index..=upto).contains(&id.index) {
+                    return Err(Corrupt::new(format!("nothing stands for what was before {id}")));
+                }
                 // Only what is committed is ever taken away.
                 self.commit = self.commit.max(id.index);
                 self.log.rebase(id);
@@ -225,6 +248,15 @@ impl Raft {
             }
         }
         Ok(())
+    }
+
+    /// The highest term that the journal may hold something of.
+    fn known_term(&self) -> Term {
+        #[cfg(feature = "mutations")]
+        if self.config.mutation == Some(super::Mutation::VoteNotPersisted) {
+            return Term::MAX;
+        }
+        self.term
     }
 
     /// Takes entries back from `first` on, in the log and in what is known of its records.

@@ -102,7 +102,8 @@ impl Raft {
             self.own_pin = Some(pin);
         }
         if let Some(snapshot) = &self.snapshot {
-            if self.log.last().index < snapshot.last.index {
+            // A log that ends before it, or that holds something else there, as only a damaged one does.
+            if !self.log.has(snapshot.last) {
                 self.log.rebase(snapshot.last);
                 self.marks.clear();
                 cx.append(Record::Begins(snapshot.last));

@@ -53,6 +53,11 @@ impl Disk {
         self.synced.iter().map(|(_, record)| record)
     }
 
+    /// Puts records behind those on disk, as no replica did.
+    pub fn write(&mut self, records: impl IntoIterator<Item = Record>) {
+        self.synced.extend(records.into_iter().map(|record| (self.appended, record)));
+    }
+
     /// Writes that wait for a sync.
     pub fn pending(&self) -> usize {
         self.pending.len()

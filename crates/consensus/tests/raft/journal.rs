@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quorate_consensus::raft::{
     Cmd, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record, Snapshot, SnapshotChunk,
 };
-use quorate_core::{JournalId, NodeId, Protocol};
+use quorate_core::{Corrupt, JournalId, NodeId, Protocol};
 
 const F: NodeId = NodeId(1);
 const L: NodeId = NodeId(2);
@@ -159,6 +159,7 @@ fn a_journal_that_says_what_no_replica_writes_is_refused() {
         Record::Founded { voters: vec![] },
         Record::Founded { voters: vec![L, F] },
         Record::Founded { voters: vec![F, F] },
+        Record::Hard { term: u64::MAX, vote: None },
         Record::Begins(far),
         Record::Snapshot(Snapshot { last: far, data: Bytes::new() }),
         Record::Entries(entries(7, 1, 1)),
@@ -168,6 +169,71 @@ fn a_journal_that_says_what_no_replica_writes_is_refused() {
         let mut raft = Raft::new(F, RaftConfig::default(), Founding::Found(ids(3))).unwrap();
         assert!(raft.replay(record.clone()).is_err(), "{record:?}");
     }
+}
+
+fn replayed(records: &[Record]) -> Result<Raft, Corrupt> {
+    let mut raft = Raft::new(F, RaftConfig::default(), Founding::Found(ids(3))).unwrap();
+    raft.replay(Record::Hard { term: 2, vote: None })?;
+    records.iter().try_for_each(|record| raft.replay(record.clone()))?;
+    Ok(raft)
+}
+
+// It would lead or follow from an empty state, and nobody would know that the front is missing.
+#[test]
+fn a_journal_whose_log_begins_where_no_snapshot_ends_is_refused() {
+    let snapshot = |index| {
+        let last = LogId::new(1, index);
+        Record::Snapshot(Snapshot { last, data: Bytes::from_static(b"s") })
+    };
+    let begins = |index| Record::Begins(LogId::new(1, index));
+    assert!(replayed(&[begins(5)]).is_err());
+    assert!(replayed(&[snapshot(4), begins(5)]).is_err());
+    assert!(replayed(&[snapshot(5), begins(5), begins(4)]).is_err());
+    assert!(replayed(&[snapshot(5), snapshot(4)]).is_err());
+    assert!(replayed(&[snapshot(5), Record::Begins(LogId::new(3, 3))]).is_err());
+    for before in 0..=5 {
+        assert_eq!(replayed(&[snapshot(5), begins(before)]).unwrap().commit(), 5);
+    }
+}
+
+// Else it might lead in a term below those of its log, and terms would fall behind it.
+#[test]
+fn a_journal_with_something_of_a_term_that_it_never_reached_is_refused() {
+    let snapshot = |term| Record::Snapshot(Snapshot { last: LogId::new(term, 1), data: Bytes::new() });
+    for term in 0..5 {
+        for record in [snapshot(term), Record::Entries(entries(1, term, 1))] {
+            assert_eq!(replayed(std::slice::from_ref(&record)).is_ok(), term <= 2, "{record:?}");
+        }
+    }
+}
+
+#[test]
+fn one_at_the_end_of_all_terms_does_not_stand_and_opens_again() {
+    for (term, reached) in [(u64::MAX - 2, u64::MAX - 1), (u64::MAX - 1, u64::MAX - 1)] {
+        let mut cluster = Cluster::empty(RaftConfig::default());
+        cluster.add(F, Founding::Found(vec![F]), JournalId(1));
+        cluster.crash(F);
+        cluster.nodes.get_mut(&F).unwrap().disk.write([Record::Hard { term, vote: None }]);
+        for _ in 0..2 {
+            cluster.start(F);
+            cluster.pass(1_000);
+            assert_eq!(cluster.raft(F).term(), reached);
+            cluster.crash(F);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_contradicts_its_snapshot_gives_way_to_it() {
+    let snapshot = Snapshot { last: LogId::new(2, 3), data: Bytes::from_static(b"s") };
+    let mut cluster = Cluster::empty(RaftConfig::default());
+    cluster.add(F, Founding::Found(ids(3)), JournalId(1));
+    cluster.crash(F);
+    let hard = Record::Hard { term: 2, vote: None };
+    let records = [hard, Record::Snapshot(snapshot.clone()), Record::Entries(entries(1, 1, 7))];
+    cluster.nodes.get_mut(&F).unwrap().disk.write(records);
+    cluster.start(F);
+    assert_eq!((cluster.last(F), cluster.raft(F).commit()), (snapshot.last, 3));
 }
 
 // Figure 2: term, vote and log are persistent.

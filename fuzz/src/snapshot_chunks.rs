@@ -1,0 +1,101 @@
+//! Pieces of snapshots in any order, of any size, total, checksum and term, for a follower that takes small ones
+//! only. Whatever its port is handed is whole and has the checksum that was announced.
+
+use crate::messages::{Near, batch};
+use crate::replica::{Replica, STEPS_MAX, small, state};
+use crate::script::Script;
+use bytes::Bytes;
+use quorate_consensus::raft::{Append, Cmd, Event, Founding, LogId, Msg, SnapshotChunk};
+use quorate_core::{Input, NodeId};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What is printed of a replica besides bytes of snapshots.
+const PRINTED_BESIDES: usize = 16_000;
+
+/// The body.
+pub fn run(bytes: &[u8]) {
+    play(bytes);
+}
+
+/// The body; how many snapshots its port was handed.
+pub fn play(bytes: &[u8]) -> usize {
+    let mut script = Script::new(bytes);
+    let (me, leader) = (NodeId(1), NodeId(2));
+    let config = small(0);
+    let snapshot_max = config.snapshot_bytes_max as usize;
+    let mut replica = Replica::new(me, config, Founding::Found((1..=3).map(NodeId).collect()));
+    replica.meet(leader);
+    replica.meet(NodeId(3));
+    let whole = [state(0, 0), state(10, 1), state(300, 2), state(1000, 3), state(1001, 4), state(2000, 5)];
+    let mut announced = BTreeSet::new();
+    let mut installs = 0;
+    for _ in 0..STEPS_MAX / 2 {
+        if script.is_done() {
+            break;
+        }
+        let from = if script.below(8) == 7 { NodeId(3) } else { leader };
+        match script.below(12) {
+            0..=7 => {
+                let chunk = chunk(&mut script, &Near::of(replica.raft(), 1), &whole);
+                announced.insert((chunk.last, chunk.total, chunk.checksum));
+                replica.step(Input::Message { from, msg: Msg::Snapshot(Box::new(chunk)) });
+            }
+            8 => replica.step(Input::Command(Cmd::Installed { ok: script.below(4) > 0 })),
+            9 => {
+                let near = Near::of(replica.raft(), 1);
+                let (group, term, prev) = (near.group, script.number(near.term), near.last);
+                let batches = vec![batch(prev.index + 1, prev.term.max(1), &[&b"x"[..]; 3])].into();
+                let append =
+                    Append { group, term, prev, commit: script.number(near.commit), round: 1, batches };
+                replica.step(Input::Message { from, msg: Msg::Append(append) });
+            }
+            10 => {
+                replica.now = replica.now + Duration::from_millis(u64::from(script.byte()) * 100);
+                replica.step(Input::Wake);
+            }
+            _ => replica.restart(script.below(4)),
+        }
+        for event in replica.events.drain(..) {
+            let Event::Install(snapshot) = event else { continue };
+            let said = (snapshot.last, snapshot.data.len() as u64, crc32fast::hash(&snapshot.data));
+            assert!(announced.contains(&said), "{said:?} was never announced");
+            installs += 1;
+        }
+        replica.sent.clear();
+    }
+    // A snapshot in place, one on its way in, and one of another leader's: each byte is four characters at most.
+    assert!(replica.printed() <= 3 * 4 * snapshot_max + PRINTED_BESIDES, "{} characters", replica.printed());
+    installs
+}
+
+fn chunk(script: &mut Script<'_>, near: &Near, whole: &[Bytes]) -> SnapshotChunk {
+    let which = script.below(whole.len());
+    let data = &whole[which];
+    // What a correct leader would send; then some of it is bent.
+    let from = usize::from(script.short()).min(data.len());
+    let upto = from.saturating_add(usize::from(script.short())).min(data.len());
+    let mut chunk = SnapshotChunk {
+        group: near.group,
+        term: near.term.max(1),
+        round: 1,
+        last: LogId::new(1, 10 * (1 + which as u64)),
+        total: data.len() as u64,
+        checksum: crc32fast::hash(data),
+        offset: from as u64,
+        data: data.slice(from..upto),
+    };
+    for _ in 0..script.below(4) {
+        match script.below(8) {
+            0 => chunk.term = script.number(near.term),
+            1 => chunk.last = LogId::new(script.number(near.term), script.number(near.last.index)),
+            2 => chunk.total = script.number(chunk.total),
+            3 => chunk.checksum ^= u32::from(script.byte()),
+            4 => chunk.offset = script.number(chunk.offset),
+            5 => chunk.data = Bytes::copy_from_slice(script.bytes()),
+            6 => chunk.checksum = crc32fast::hash(&chunk.data),
+            _ => chunk.total = chunk.offset.saturating_add(chunk.data.len() as u64),
+        }
+    }
+    chunk
+}
