@@ -7,7 +7,7 @@ use quorate_sim::{Delay, FaultKind, Garbled, NodeState, Settings, Verdict, Weath
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-use toy::{Ack, Acknowledged, ledger, world};
+use toy::{Ack, Acknowledged, Ledger, ledger, world};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -66,6 +66,24 @@ fn a_cut_holds_and_heals_and_a_one_way_cut_is_one_way() {
     world.heal();
     assert!(world.finish(ticket).is_ok());
     assert!(world.coverage().of(FaultKind::Cut) > 0);
+}
+
+#[test]
+fn a_way_that_the_transport_lost_is_told_as_down_and_as_up_again_with_the_next_message() {
+    let mut world = world(4, 2, Ack::OnDisk);
+    world.set_weather(Weather { noticed: 1.0, ..Weather::fair() });
+    let ticket = world.app(1).enter(2, 50);
+    world.finish(ticket).expect("nothing fails");
+    world.cut(1, 2);
+    let ticket = world.app(1).enter(2, 51);
+    world.run_for(MS(500));
+    let told = |ledger: &Ledger| (ledger.ups, ledger.downs);
+    assert_eq!(told(ledger(&world, 1)), (1, 1), "told once, however often it is asked again");
+    assert_eq!(told(ledger(&world, 2)), (1, 0), "it had nothing to say");
+    world.mend(1, 2);
+    assert!(world.finish(ticket).is_ok());
+    assert_eq!(told(ledger(&world, 1)), (2, 1));
+    assert!(world.coverage().of(FaultKind::Noticed) > 0);
 }
 
 #[test]

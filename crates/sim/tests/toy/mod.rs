@@ -35,6 +35,7 @@ pub struct Ledger {
     /// Entries asked for and not acknowledged: to whom, how much, when to ask again.
     asked: BTreeMap<u64, (NodeId, u64, Time)>,
     pub ups: u64,
+    pub downs: u64,
     pub records: u64,
 }
 
@@ -97,7 +98,8 @@ impl Protocol for Ledger {
                 }
             }
             Input::Link { state: LinkState::Up(_), .. } => self.ups += 1,
-            Input::Link { .. } | Input::Durable(_) => {}
+            Input::Link { state: LinkState::Down, .. } => self.downs += 1,
+            Input::Durable(_) => {}
         }
     }
 
@@ -196,8 +198,15 @@ impl App {
 
 pub fn node(id: NodeId, ack: Ack) -> (Assembly, App) {
     let mut host = HostBuilder::new();
-    let ledger =
-        Ledger { ack, boot: None, entries: BTreeMap::new(), asked: BTreeMap::new(), ups: 0, records: 0 };
+    let ledger = Ledger {
+        ack,
+        boot: None,
+        entries: BTreeMap::new(),
+        asked: BTreeMap::new(),
+        ups: 0,
+        downs: 0,
+        records: 0,
+    };
     host.scope(LEDGER, ledger, Desk::default());
     let door = Door::new(1000);
     let host = host.build().expect("one scope fits with itself");
