@@ -32,9 +32,9 @@ pub enum Reason {
     /// The node that had taken the request lost its leadership before it was decided.
     #[error("leadership was lost")]
     LeadershipLost,
-    /// No quorum is reachable from here.
-    #[error("in a minority")]
-    Minority,
+    /// The cluster is not founded yet: these founders were not met, and all must have been once.
+    #[error("not all founders have met: {0:?} did not come")]
+    Founding(Vec<NodeId>),
     /// The node was stopped, or the scope removed.
     #[error("the node stopped")]
     Stopped,

@@ -53,6 +53,8 @@ impl Running {
     /// running jobs may end (for as long as [`crate::NodeConfig::stop_patience`] says), ports settle their
     /// promises, threads are joined. Tells why it really ended: it may have before. A lane that the caller
     /// drives itself must be driven on, elsewhere; see [`Running::ask_to_stop`].
+    ///
+    /// A replica that leads hands nothing over: have it transfer leadership first, and nobody waits for an election.
     pub fn stop(&self) -> Stopped {
         self.shared.ask_to_stop();
         self.wait()

@@ -43,7 +43,8 @@ pub struct RaftConfig {
     /// answered Rejected: right after a start, or while a leader is being replaced. Zero: not at all. Default 1 s
     /// (guess: some elections).
     pub leader_patience: Duration,
-    /// How long a proposal may stay undecided before it is answered Unknown. Default 10 s (guess).
+    /// How long a proposal may stay undecided before it is answered Unknown, and a read that the leader is asked for
+    /// unanswered before it is Rejected. Default 10 s (guess).
     pub request_timeout: Duration,
     /// Client sessions kept; beyond it the one used longest ago is closed. Goes into the log with each session that
     /// is opened here, so that all replicas keep the same. Default 10,000.

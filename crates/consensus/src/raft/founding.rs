@@ -8,7 +8,29 @@
 use super::{Msg, Pin, Raft, Record};
 use quorate_core::{Boot, Cx, JournalId, NodeId};
 
+/// How far the founding of a cluster has come.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct FoundingStatus {
+    /// Founders that were not met under a journal of theirs.
+    pub missing: Vec<NodeId>,
+    /// Founders that know the others, and know one of them under another journal than this replica does: one was
+    /// started with two disks, or another set was founded. Nobody will ever be elected.
+    pub disagreeing: Vec<NodeId>,
+}
+
 impl Raft {
+    /// What the founding waits for; `None` once all founders have met, and for one that joined.
+    pub fn founding(&self) -> Option<FoundingStatus> {
+        if self.founded || self.voters.is_empty() {
+            return None;
+        }
+        let own = self.pins_digest();
+        let voters = || self.peers.iter().filter(|peer| peer.voter);
+        let missing = voters().filter(|peer| !peer.is_voter_by_name()).map(|peer| peer.id).collect();
+        let differs = |peer: &&super::peer::Peer| own.is_some() && peer.pins.is_some() && peer.pins != own;
+        Some(FoundingStatus { missing, disagreeing: voters().filter(differs).map(|peer| peer.id).collect() })
+    }
+
     /// A voter's link came up. The first contact is written down; what it meets later under another journal is
     /// a stranger.
     pub(super) fn pin(&mut self, id: NodeId, boot: Boot, cx: &mut Cx<'_, Raft>) {

@@ -50,6 +50,7 @@ pub use batch::{Batch, Entries, Entry, EntryKind};
 pub use cmd::{Cmd, Event};
 pub use commands::{Commands, Gathered};
 pub use config::{Founding, RaftConfig, RaftConfigError};
+pub use founding::FoundingStatus;
 pub use ids::{Index, LogId, Term};
 pub use log::Log;
 pub use msg::{

@@ -216,7 +216,8 @@ impl Hosts {
     }
 
     pub fn step(&mut self, id: NodeId, input: Input<Host>) {
-        let HostNode { turn, jobs, notices, disk, .. } = self.nodes.get_mut(&id).unwrap();
+        // One that was never started hears nothing.
+        let Some(HostNode { turn, jobs, notices, disk, .. }) = self.nodes.get_mut(&id) else { return };
         let Some(turn) = turn else { return };
         let mut out = Out { from: id, node: disk, jobs, notices, wire: &mut self.wire };
         turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);

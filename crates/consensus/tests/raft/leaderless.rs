@@ -1,9 +1,9 @@
 //! What is asked while nobody is known to lead, and what was asked of a leader that is gone.
 
-use crate::hosts::Hosts;
+use crate::hosts::{Hosts, WORK};
 use crate::tally::{Do, Tally};
-use quorate_consensus::raft::{Msg, RaftConfig, RaftHandle, Read, Session};
-use quorate_core::{Failure, NoDecider, NodeId, Reason, Ticket};
+use quorate_consensus::raft::{Founding, Msg, Raft, RaftConfig, RaftHandle, RaftPort, Read, Session};
+use quorate_core::{Failure, HostBuilder, NoDecider, NodeId, Reason, Ticket};
 use std::time::Duration;
 
 const NOBODY: Failure = Failure::Rejected(Reason::NotLeader(None));
@@ -182,4 +182,43 @@ fn what_was_overwritten_is_known_to_be_lost_with_the_first_entry_of_the_next_lea
     hosts.pass(1_500);
     assert!(lost.into_iter().all(|ticket| take(ticket) == Err(Failure::Rejected(Reason::LeadershipLost))));
     assert_eq!(hosts.state::<Tally, NoDecider>(follower).added, [] as [u64; 0]);
+}
+
+#[test]
+fn while_founders_are_missing_they_are_named_to_whoever_asks() {
+    let voters: Vec<NodeId> = (1..=3).map(NodeId).collect();
+    let mut hosts = Hosts::new(2, 7, move |id, _| {
+        let config = RaftConfig::default();
+        let raft = Raft::new(id, config.clone(), Founding::Found(voters.clone())).unwrap();
+        let mut builder = HostBuilder::new();
+        builder.scope(WORK, raft, RaftPort::new(Tally::default(), NoDecider, config));
+        builder.build().unwrap()
+    });
+    let asked = handle(&hosts, 1).propose(Do::Add(1));
+    let (leader, read) =
+        (handle(&hosts, 1).leader(), handle(&hosts, 2).read(Read::Follower, |t| t.added.len()));
+    let status = handle(&hosts, 1).status();
+    hosts.pass(11_000);
+    let missing = Failure::Rejected(Reason::Founding(vec![NodeId(3)]));
+    assert_eq!(take(asked), Err(missing.clone()));
+    assert_eq!(take(leader), Err(missing.clone()));
+    assert_eq!(take(read), Err(missing));
+    let founding = take(status).unwrap().founding.unwrap();
+    assert_eq!((founding.missing, founding.disagreeing), (vec![NodeId(3)], vec![]));
+    let mut whole = three(RaftConfig::default());
+    whole.pass(500);
+    let status = handle(&whole, 1).status();
+    whole.pass(1);
+    assert_eq!(take(status).unwrap().founding, None);
+}
+
+#[test]
+fn a_read_through_a_leader_that_is_lost_waits_no_longer_than_for_a_leader() {
+    let mut hosts = three(RaftConfig::default());
+    let leader = hosts.elect();
+    hosts.pass(50);
+    let at = NodeId(leader.0 % 3 + 1);
+    let read = handle(&hosts, at.0).read(Read::Follower, |t| t.added.len());
+    hosts.pass_where(1_600, |_, _, _| false);
+    assert_eq!(take(read), Err(NOBODY));
 }

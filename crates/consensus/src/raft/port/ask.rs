@@ -1,16 +1,16 @@
 //! What handles ask a Raft scope, and what it tells observers.
 
 use super::sessions::{Envelope, SessionId};
-use crate::raft::{LogId, RaftCounters, Term};
+use crate::raft::{FoundingStatus, LogId, RaftCounters, Term};
 use quorate_core::{Decider, NodeId, Promise, Reason, StateMachine};
 
 /// How fresh a read must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Read {
-    /// Sees everything that was committed before it was asked. Answered by the leader, after one round trip
-    /// (ReadIndex).
+    /// Sees everything that was committed before it was asked (ReadIndex: one round trip). Of the leader only: any
+    /// other replica rejects it and names the leader.
     Linearizable,
-    /// The same, answered by this replica whether it leads or not: it asks the leader up to where it must have
+    /// Just as linearizable, and of any replica: one that does not lead asks the leader up to where it must have
     /// applied, and waits until it has.
     Follower,
     /// Whatever this replica has applied.
@@ -58,6 +58,8 @@ pub struct RaftStatus {
     pub waiting: usize,
     /// Client sessions that are open.
     pub sessions: usize,
+    /// What the founding waits for; `None` once all founders have met.
+    pub founding: Option<FoundingStatus>,
     /// Why the scope takes nothing any more.
     pub poisoned: Option<String>,
     /// What happened in this life.

@@ -69,7 +69,15 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
         self.enter(Envelope::InSession { session, sequence, acknowledged }, command)
     }
 
-    /// Reads the state. The closure runs on this node and never enters the protocol; keep it short.
+    /// Reads the state, as fresh as the policy says. The closure runs on this node and never enters the protocol; keep
+    /// it short.
+    ///
+    /// # Errors
+    /// Always Rejected: a read changes nothing. [`Reason::NotLeader`] where the policy is [`Read::Linearizable`] and this
+    /// replica does not lead, and where nobody was known to lead for
+    /// [`leader_patience`](crate::raft::RaftConfig::leader_patience); [`Reason::Founding`] while founders are missing;
+    /// [`Reason::Deadline`] if a leader was known and did not answer within
+    /// [`request_timeout`](crate::raft::RaftConfig::request_timeout).
     pub fn read<R: Send + 'static>(
         &self,
         policy: Read,

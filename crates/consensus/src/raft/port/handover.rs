@@ -55,6 +55,15 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if self.handover.0.is_some() || cx.protocol.is_transferring() {
             return promise.reject(Reason::Busy);
         }
+        let voters = cx.protocol.voters();
+        let refused = match to {
+            Some(to) if to == cx.protocol.id() => Some(format!("{to} leads already")),
+            Some(to) if !voters.contains(&to) => Some(format!("{to} is not among the voters {voters:?}")),
+            _ => None,
+        };
+        if let Some(why) = refused {
+            return promise.reject(Reason::Refused(why));
+        }
         // What was asked for before still has its place.
         self.gathering.leave(cx);
         self.handover.0 = Some((cx.now + self.config.request_timeout, promise));

@@ -18,7 +18,11 @@ pub(super) enum Request<S: StateMachine> {
         repeatable: bool,
     },
     Read(Reader<S>),
-    ReadThroughLeader(Reader<S>),
+    ReadThroughLeader {
+        reader: Reader<S>,
+        /// The end of its patience, if it has waited before.
+        until: Option<Time>,
+    },
 }
 
 /// Requests, and those who only ask who leads; each in the order of their ends.
@@ -67,16 +71,16 @@ impl<S: StateMachine> Leaderless<S> {
         requests.min(self.curious.front().map_or(Time::NEVER, |(until, _)| *until))
     }
 
-    /// Whoever waited long enough is told that nobody leads.
-    pub fn expire(&mut self, now: Time) {
+    /// Whoever waited long enough is told why nobody leads.
+    pub fn expire(&mut self, now: Time, why: impl Fn() -> Reason) {
         while self.requests.front().is_some_and(|(until, _)| *until <= now) {
             let Some((_, request)) = self.requests.pop_front() else { break };
             self.bytes -= request.bytes();
-            request.fail(Reason::NotLeader(None));
+            request.fail(why());
         }
         while self.curious.front().is_some_and(|(until, _)| *until <= now) {
             let Some((_, promise)) = self.curious.pop_front() else { break };
-            promise.reject(Reason::NotLeader(None));
+            promise.reject(why());
         }
     }
 
@@ -91,14 +95,14 @@ impl<S: StateMachine> Request<S> {
     fn bytes(&self) -> usize {
         match self {
             Request::Propose { data, .. } => data.len(),
-            Request::Read(_) | Request::ReadThroughLeader(_) => 0,
+            Request::Read(_) | Request::ReadThroughLeader { .. } => 0,
         }
     }
 
     fn fail(self, why: Reason) {
         match self {
             Request::Propose { waiter, .. } => waiter.give_up(why),
-            Request::Read(reader) | Request::ReadThroughLeader(reader) => reader(Err(why)),
+            Request::Read(reader) | Request::ReadThroughLeader { reader, .. } => reader(Err(why)),
         }
     }
 }

@@ -435,7 +435,10 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
 
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
         self.promises.expire(cx.now);
-        self.leaderless.expire(cx.now);
+        self.leaderless.expire(cx.now, || match cx.protocol.founding() {
+            Some(founding) => Reason::Founding(founding.missing),
+            None => Reason::NotLeader(None),
+        });
         self.handover.expire(cx.now);
         self.ask_leader(cx);
         while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {

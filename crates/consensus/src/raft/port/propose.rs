@@ -54,7 +54,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             Request::Propose { .. } if !takes_proposals(cx) => {
                 self.leaderless.wait(request, cx.now + self.config.leader_patience)
             }
-            Request::ReadThroughLeader(reader) => self.read_through_leader(reader, cx),
+            Request::ReadThroughLeader { reader, until } => self.read_through_leader(reader, until, cx),
             Request::Propose { data, waiter, until, repeatable } => {
                 self.gather(&data, waiter, until, repeatable, cx)
             }

@@ -19,7 +19,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                 self.answer_reads();
             }
             Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
-            Read::Follower => self.read_through_leader(reader, cx),
+            Read::Follower => self.read_through_leader(reader, None, cx),
             Read::Linearizable => self.put_forward(Request::Read(reader), cx),
         }
     }
@@ -74,6 +74,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             log_bytes: raft.log().bytes(),
             waiting: self.promises.len() + self.leaderless.len() + self.reads_waiting(),
             sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
+            founding: raft.founding(),
             poisoned: self.poisoned.clone(),
             counters: raft.counters(),
         }

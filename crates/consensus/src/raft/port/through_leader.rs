@@ -52,12 +52,17 @@ impl<S> ThroughLeader<S> {
 }
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
-    pub(super) fn read_through_leader(&mut self, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
+    pub(super) fn read_through_leader(
+        &mut self,
+        reader: Reader<S>,
+        until: Option<Time>,
+        cx: &mut PortCx<'_, Raft>,
+    ) {
         if cx.protocol.leader().is_none() {
-            let request = Request::ReadThroughLeader(reader);
+            let request = Request::ReadThroughLeader { reader, until };
             return self.leaderless.wait(request, cx.now + self.config.leader_patience);
         }
-        self.through_leader.open.push((cx.now + self.config.request_timeout, reader));
+        self.through_leader.open.push((until.unwrap_or(cx.now + self.config.request_timeout), reader));
         // Once the asks that wait are taken: they share the question.
         self.through_leader.ask_at = Time::ZERO;
     }
@@ -78,6 +83,13 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             std::mem::take(&mut reads.open).into_iter().partition(|(until, _)| *until <= now);
         late.into_iter().for_each(|(_, reader)| reader(Err(Reason::Deadline)));
         if open.is_empty() {
+            return;
+        }
+        if cx.protocol.leader().is_none() {
+            // From now on their patience is that for a leader.
+            for (until, reader) in open {
+                self.read_through_leader(reader, Some(until), cx);
+            }
             return;
         }
         let lost_at = now + self.config.election_timeout;
