@@ -61,8 +61,7 @@ impl Raft {
         let Some(end) = batches.as_slice().last().map(|batch| batch.last_id()) else {
             // Further back, unless that leads nowhere.
             let common = self.log.last_upto(after.index, after.term);
-            match common.index < self.log.last().index && common.index >= self.commit && after != LogId::ZERO
-            {
+            match common.index < self.log.last().index && common.index >= self.commit {
                 true if self.asked_behind != Some(common) => {
                     self.asked_behind = Some(common);
                     self.ask_for_suffix(of, common, cx);

@@ -233,6 +233,28 @@ fn a_log_that_was_not_asked_for_or_is_no_more_up_to_date_is_not_taken() {
     assert_eq!(cluster.last(me), mine);
 }
 
+// A log may differ from its first entry on: then all of it is pulled.
+#[test]
+fn a_log_that_differs_from_its_first_entry_on_is_pulled() {
+    let (me, other, third) = (NodeId(1), NodeId(2), NodeId(3));
+    let mut cluster = Cluster::new(3);
+    let group = cluster.group_of(&ids(3));
+    cluster.deliver(third, me, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 1)]));
+    cluster.deliver(third, other, append(group, 2, LogId::ZERO, 0, vec![entries(1, 2, 2)]));
+    cluster.deliver(third, me, append(group, 2, LogId::new(2, 2), 0, vec![]));
+    cluster.now = cluster.now + Duration::from_millis(301);
+    cluster.step(me, Input::Wake);
+    cluster.wire.clear();
+    let refusal = VoteReply { term: 2, granted: false, last: LogId::new(2, 2) };
+    cluster.deliver(other, me, Msg::PreVoteReply(refusal));
+    for _ in 0..4 {
+        for (from, to, msg) in std::mem::take(&mut cluster.wire) {
+            cluster.deliver(from, to, msg);
+        }
+    }
+    assert_eq!(cluster.last(me), LogId::new(2, 2));
+}
+
 #[test]
 fn a_leader_that_resigns_is_replaced_without_a_timeout() {
     let mut cluster = Cluster::new(3);
