@@ -255,6 +255,52 @@ fn a_log_that_differs_from_its_first_entry_on_is_pulled() {
     assert_eq!(cluster.last(me), LogId::new(2, 2));
 }
 
+// What an old leader left may be acknowledged to the leader of this term and then taken back by a pull: the leader has to
+// learn that, or it waits for ever for one that needs what it never sends again.
+#[test]
+fn one_that_pulled_in_place_of_what_it_acknowledged_is_no_dead_end_for_the_leader() {
+    let [x, y, a, b, c] = [1, 2, 3, 4, 5].map(NodeId);
+    let mut cluster = Cluster::new(5);
+    let group = cluster.group_of(&ids(5));
+    // Term 3, led by b: all have 1 to 8; x and a have 9 and 10, too.
+    for id in [x, y, a, c] {
+        cluster.deliver(b, id, append(group, 3, LogId::ZERO, 0, vec![entries(1, 3, 8)]));
+    }
+    for id in [x, a] {
+        cluster.deliver(b, id, append(group, 3, LogId::new(3, 8), 0, vec![entries(9, 3, 2)]));
+    }
+    // Terms 4 and 5: what their leaders placed came no further than to x and to y.
+    cluster.deliver(c, x, append(group, 4, LogId::new(3, 10), 0, vec![entries(11, 4, 5)]));
+    cluster.deliver(b, y, append(group, 5, LogId::new(3, 8), 0, vec![entries(9, 5, 1)]));
+    cluster.deliver(c, b, append(group, 5, LogId::ZERO, 0, vec![entries(1, 3, 8)]));
+    cluster.wire.clear();
+    // Term 6: a is elected by b and c. Its first append to x is lost, a heartbeat is not.
+    let majority = |id: NodeId| [a, b, c].contains(&id);
+    while !cluster.raft(a).is_leader() {
+        cluster.pass_where(1, |from, to| majority(from) && majority(to) && [from, to].contains(&a));
+    }
+    let term = cluster.raft(a).term();
+    cluster.wire.clear();
+    cluster.deliver(a, x, append(group, term, LogId::new(3, 10), 0, vec![]));
+    cluster.settle_where(|from, to| (from, to) == (x, a));
+    cluster.deliver(a, y, append(group, term, LogId::new(3, 8), 0, vec![]));
+    cluster.wire.clear();
+    // x and y hear one another only, and x pulls.
+    while cluster.raft(x).counters().pulled == 0 {
+        cluster.pass_where(1, |from, to| majority(from) == majority(to));
+    }
+    assert_eq!(cluster.last(x), LogId::new(5, 9));
+    // Without b and c everybody is needed.
+    cluster.crash(b);
+    cluster.crash(c);
+    cluster.pass(3_000);
+    let leader = cluster.leader().unwrap();
+    cluster.propose(leader, b"x");
+    cluster.pass(100);
+    assert_eq!(cluster.raft(leader).commit(), cluster.last(leader).index);
+    assert_eq!([x, y, a].map(|id| cluster.last(id)), [cluster.last(leader); 3]);
+}
+
 #[test]
 fn a_leader_that_resigns_is_replaced_without_a_timeout() {
     let mut cluster = Cluster::new(3);
