@@ -301,6 +301,34 @@ fn one_that_pulled_in_place_of_what_it_acknowledged_is_no_dead_end_for_the_leade
     assert_eq!([x, y, a].map(|id| cluster.last(id)), [cluster.last(leader); 3]);
 }
 
+// Whoever hears a follower and not its leader cannot be elected, and does not pull each entry that is added.
+#[test]
+fn one_that_hears_no_leader_while_others_do_asks_for_votes_once_a_timeout() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.pass(60);
+    let cut_off = ids(3).into_iter().find(|id| *id != leader).unwrap();
+    let before = cluster.raft(cut_off).counters().pre_campaigns;
+    // Each tenth of a millisecond what is on its way arrives, and something is proposed.
+    for _ in 0..30_000 {
+        cluster.propose(leader, b"x");
+        cluster.now = cluster.now + Duration::from_micros(100);
+        for id in ids(3) {
+            if cluster.wake_at(id).unwrap() <= cluster.now {
+                cluster.step(id, Input::Wake);
+            }
+        }
+        for (from, to, msg) in std::mem::take(&mut cluster.wire) {
+            if ![from, to].contains(&leader) || ![from, to].contains(&cut_off) {
+                cluster.deliver(from, to, msg);
+            }
+        }
+    }
+    assert!(cluster.raft(leader).is_leader());
+    let asked = cluster.raft(cut_off).counters().pre_campaigns - before;
+    assert!(asked <= 3_000 / TIMEOUT_MS, "{asked} times in three seconds");
+}
+
 #[test]
 fn a_leader_that_resigns_is_replaced_without_a_timeout() {
     let mut cluster = Cluster::new(3);
