@@ -156,7 +156,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     fn led(&mut self, term: Term, cx: &mut PortCx<'_, Raft>) {
         if term > self.led {
             self.led = term;
-            self.promises.passed_over();
+            self.promises.passed_over(self.gathering.first());
             self.through_leader.ask_anew(cx.now);
             self.propose_again(cx);
         }
