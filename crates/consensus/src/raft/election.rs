@@ -63,8 +63,11 @@ impl Raft {
         // A refusal tells this replica's own term, so that one that lags behind learns it and is not stuck
         // asking for a term that is over.
         let term = if granted { candidacy.term } else { self.term };
+        // While there is a leader a longer log would not help to be elected, and grows with every question: it is not
+        // offered to be pulled.
+        let last = if sticky { LogId::ZERO } else { self.log.last() };
         // Promises nothing: a grant neither moves a timer nor binds the vote.
-        cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last: self.log.last() }));
+        cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last }));
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {

@@ -39,7 +39,14 @@ impl Log {
         if index < self.base.index || index > self.last().index {
             return None;
         }
-        self.terms.iter().rev().find(|begin| begin.index <= index).map(|begin| begin.term)
+        // Nearly always it is the last one.
+        match self.terms.back() {
+            Some(begin) if begin.index <= index => Some(begin.term),
+            _ => {
+                let behind = self.terms.partition_point(|begin| begin.index <= index);
+                self.terms.get(behind.checked_sub(1)?).map(|begin| begin.term)
+            }
+        }
     }
 
     /// Whether the entry of that name is in the log (or is the base).
@@ -143,12 +150,11 @@ impl Log {
     /// The greatest index up to `index` whose term is at most `term`: where a conflict may lie (Raft §5.3, the
     /// optimisation at its end).
     pub fn last_upto(&self, index: Index, term: Term) -> LogId {
-        for batch in self.batches.iter().rev() {
-            if batch.first() <= index && batch.term() <= term {
-                return LogId::new(batch.term(), batch.last().min(index));
-            }
-        }
-        self.base
+        // A peer may ask, so the way there must not be long. Terms do not fall along the log.
+        let behind = self.terms.partition_point(|begin| begin.index <= index && begin.term <= term);
+        let Some(begin) = behind.checked_sub(1).and_then(|at| self.terms.get(at)) else { return self.base };
+        let end = self.terms.get(behind).map_or(self.last().index, |next| next.index - 1);
+        LogId::new(begin.term, end.min(index))
     }
 
     /// Where the batch with the entry at `index` is. A batch has one entry at least, so the distance in entries
@@ -238,5 +244,19 @@ mod tests {
         assert_eq!(log.last_upto(8, 4), LogId::new(4, 8));
         assert_eq!(log.last_upto(2, 9), LogId::new(1, 2));
         assert_eq!(log.last_upto(8, 0), LogId::ZERO);
+    }
+
+    #[test]
+    fn hints_agree_with_a_look_at_every_entry() {
+        for base in [LogId::ZERO, LogId::new(1, 2), LogId::new(2, 4), LogId::new(4, 6), LogId::new(4, 8)] {
+            let mut log = sample();
+            log.rebase(base);
+            let all = terms(&log);
+            for (index, term) in (0..11).flat_map(|index| (0..6).map(move |term| (index, term))) {
+                let found = all.iter().rev().find(|(i, t)| *i <= index && *t <= term);
+                let expected = found.map_or(log.base(), |(i, t)| LogId::new(*t, *i));
+                assert_eq!(log.last_upto(index, term), expected, "{index} {term} behind {base}");
+            }
+        }
     }
 }

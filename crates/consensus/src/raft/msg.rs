@@ -100,7 +100,7 @@ pub struct VoteReply {
     pub term: Term,
     /// Yes or no.
     pub granted: bool,
-    /// The voter's last entry: one whose log is too short may pull it.
+    /// The voter's last entry: one whose log is too short may pull it. None that hears a leader offers it.
     pub last: LogId,
 }
 

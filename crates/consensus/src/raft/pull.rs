@@ -5,7 +5,11 @@
 //! **Why it is safe.** What is pulled is somebody's log behind an entry that both have, and is taken only if the result
 //! is more up to date than the log before (Raft §5.4.1): as if the appends of an old leader came late. An entry that
 //! is taken back for it is not committed and never will be: the newer term's leader was elected by a quorum of which
-//! one voter would have had it. Nobody is told that the entries are here, and no term changes.
+//! one voter would have had it. Nobody is told that the entries are here.
+//!
+//! What is taken back may have been acknowledged to the leader of this term: what older leaders left in it is not more
+//! up to date than others' logs. Such an acknowledgement commits nothing, but the leader would never send those entries
+//! again. So a pull that takes anything back ends the term for this replica; one that only adds changes no term.
 //!
 //! What is left out: what the other's log no longer holds is not pulled as a snapshot.
 
@@ -61,8 +65,7 @@ impl Raft {
         let Some(end) = batches.as_slice().last().map(|batch| batch.last_id()) else {
             // Further back, unless that leads nowhere.
             let common = self.log.last_upto(after.index, after.term);
-            match common.index < self.log.last().index && common.index >= self.commit && after != LogId::ZERO
-            {
+            match common.index < self.log.last().index && common.index >= self.commit {
                 true if self.asked_behind != Some(common) => {
                     self.asked_behind = Some(common);
                     self.ask_for_suffix(of, common, cx);
@@ -77,6 +80,9 @@ impl Raft {
             self.counters.nonsense += u64::from(!sound);
             self.pull = None;
             return;
+        }
+        if after.index < self.log.last().index {
+            self.follow(self.term.saturating_add(1), None, cx);
         }
         for batch in batches.as_slice() {
             self.take(batch.clone(), cx);

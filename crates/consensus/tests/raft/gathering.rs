@@ -6,7 +6,8 @@ use crate::tally::{Do, Tally};
 use quorate_consensus::raft::{
     Cmd, Commands, Event, Forward, ForwardReply, Gathered, LogId, Msg, NotPlaced, RaftConfig, RaftHandle,
 };
-use quorate_core::{NoDecider, NodeId};
+use quorate_core::{HostCmd, Input, NoDecider, NodeId};
+use std::collections::VecDeque;
 
 fn commands(of: &[&[u8]]) -> Commands {
     let mut gathered = Gathered::default();
@@ -134,4 +135,35 @@ fn places_that_no_log_reaches_are_not_believed() {
         assert_eq!(cluster.raft(follower).counters().nonsense, before + 1, "{count} from {index} on");
     }
     assert_eq!(placed(&mut cluster, follower), []);
+}
+
+// What did not leave yet was not passed on to the old leader: it goes to the new one, and is not said to be in doubt.
+#[test]
+fn what_is_gathered_while_the_leader_changes_goes_to_the_new_one() {
+    let mut hosts = Hosts::of(3, 3, RaftConfig::default(), |_| (Tally::default(), NoDecider));
+    let old = hosts.elect();
+    hosts.pass(50);
+    let [asked, new] = [1, 2].map(|next| NodeId((old.0 - 1 + next) % 3 + 1));
+    let handle: RaftHandle<Tally> = hosts.handle(old);
+    let handed = handle.transfer(Some(new));
+    hosts.settle_where(|_, to, _| to != asked);
+    assert_eq!(handed.try_take().unwrap(), Ok(new));
+    assert_eq!(hosts.raft(asked).leader(), Some(old));
+    // A heartbeat of the new leader is on its way.
+    hosts.hold = |msg| matches!(msg, Msg::Append(_));
+    hosts.pass(50);
+    let heard = hosts.held.drain(..).find(|(from, to, _)| (*from, *to) == (new, asked)).unwrap();
+    // In one turn: a proposal is asked for, the new leader is heard, and what was gathered leaves.
+    let handle: RaftHandle<Tally> = hosts.handle(asked);
+    let done = handle.propose(Do::Add(1));
+    let mut asks = VecDeque::new();
+    hosts.nodes[&asked].door.take(&mut asks);
+    for (scope, ask) in asks {
+        hosts.step(asked, Input::Command(HostCmd::Ask { scope, ask }));
+    }
+    hosts.step(asked, Input::Message { from: new, msg: heard.2 });
+    assert_eq!(hosts.raft(asked).leader(), Some(new));
+    hosts.hold = |_| false;
+    hosts.pass(100);
+    assert!(done.try_take().unwrap().is_ok());
 }

@@ -233,6 +233,102 @@ fn a_log_that_was_not_asked_for_or_is_no_more_up_to_date_is_not_taken() {
     assert_eq!(cluster.last(me), mine);
 }
 
+// A log may differ from its first entry on: then all of it is pulled.
+#[test]
+fn a_log_that_differs_from_its_first_entry_on_is_pulled() {
+    let (me, other, third) = (NodeId(1), NodeId(2), NodeId(3));
+    let mut cluster = Cluster::new(3);
+    let group = cluster.group_of(&ids(3));
+    cluster.deliver(third, me, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 1)]));
+    cluster.deliver(third, other, append(group, 2, LogId::ZERO, 0, vec![entries(1, 2, 2)]));
+    cluster.deliver(third, me, append(group, 2, LogId::new(2, 2), 0, vec![]));
+    cluster.now = cluster.now + Duration::from_millis(301);
+    cluster.step(me, Input::Wake);
+    cluster.wire.clear();
+    let refusal = VoteReply { term: 2, granted: false, last: LogId::new(2, 2) };
+    cluster.deliver(other, me, Msg::PreVoteReply(refusal));
+    for _ in 0..4 {
+        for (from, to, msg) in std::mem::take(&mut cluster.wire) {
+            cluster.deliver(from, to, msg);
+        }
+    }
+    assert_eq!(cluster.last(me), LogId::new(2, 2));
+}
+
+// What an old leader left may be acknowledged to the leader of this term and then taken back by a pull: the leader has to
+// learn that, or it waits for ever for one that needs what it never sends again.
+#[test]
+fn one_that_pulled_in_place_of_what_it_acknowledged_is_no_dead_end_for_the_leader() {
+    let [x, y, a, b, c] = [1, 2, 3, 4, 5].map(NodeId);
+    let mut cluster = Cluster::new(5);
+    let group = cluster.group_of(&ids(5));
+    // Term 3, led by b: all have 1 to 8; x and a have 9 and 10, too.
+    for id in [x, y, a, c] {
+        cluster.deliver(b, id, append(group, 3, LogId::ZERO, 0, vec![entries(1, 3, 8)]));
+    }
+    for id in [x, a] {
+        cluster.deliver(b, id, append(group, 3, LogId::new(3, 8), 0, vec![entries(9, 3, 2)]));
+    }
+    // Terms 4 and 5: what their leaders placed came no further than to x and to y.
+    cluster.deliver(c, x, append(group, 4, LogId::new(3, 10), 0, vec![entries(11, 4, 5)]));
+    cluster.deliver(b, y, append(group, 5, LogId::new(3, 8), 0, vec![entries(9, 5, 1)]));
+    cluster.deliver(c, b, append(group, 5, LogId::ZERO, 0, vec![entries(1, 3, 8)]));
+    cluster.wire.clear();
+    // Term 6: a is elected by b and c. Its first append to x is lost, a heartbeat is not.
+    let majority = |id: NodeId| [a, b, c].contains(&id);
+    while !cluster.raft(a).is_leader() {
+        cluster.pass_where(1, |from, to| majority(from) && majority(to) && [from, to].contains(&a));
+    }
+    let term = cluster.raft(a).term();
+    cluster.wire.clear();
+    cluster.deliver(a, x, append(group, term, LogId::new(3, 10), 0, vec![]));
+    cluster.settle_where(|from, to| (from, to) == (x, a));
+    cluster.deliver(a, y, append(group, term, LogId::new(3, 8), 0, vec![]));
+    cluster.wire.clear();
+    // x and y hear one another only, and x pulls.
+    while cluster.raft(x).counters().pulled == 0 {
+        cluster.pass_where(1, |from, to| majority(from) == majority(to));
+    }
+    assert_eq!(cluster.last(x), LogId::new(5, 9));
+    // Without b and c everybody is needed.
+    cluster.crash(b);
+    cluster.crash(c);
+    cluster.pass(3_000);
+    let leader = cluster.leader().unwrap();
+    cluster.propose(leader, b"x");
+    cluster.pass(100);
+    assert_eq!(cluster.raft(leader).commit(), cluster.last(leader).index);
+    assert_eq!([x, y, a].map(|id| cluster.last(id)), [cluster.last(leader); 3]);
+}
+
+// Whoever hears a follower and not its leader cannot be elected, and does not pull each entry that is added.
+#[test]
+fn one_that_hears_no_leader_while_others_do_asks_for_votes_once_a_timeout() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.pass(60);
+    let cut_off = ids(3).into_iter().find(|id| *id != leader).unwrap();
+    let before = cluster.raft(cut_off).counters().pre_campaigns;
+    // Each tenth of a millisecond what is on its way arrives, and something is proposed.
+    for _ in 0..30_000 {
+        cluster.propose(leader, b"x");
+        cluster.now = cluster.now + Duration::from_micros(100);
+        for id in ids(3) {
+            if cluster.wake_at(id).unwrap() <= cluster.now {
+                cluster.step(id, Input::Wake);
+            }
+        }
+        for (from, to, msg) in std::mem::take(&mut cluster.wire) {
+            if ![from, to].contains(&leader) || ![from, to].contains(&cut_off) {
+                cluster.deliver(from, to, msg);
+            }
+        }
+    }
+    assert!(cluster.raft(leader).is_leader());
+    let asked = cluster.raft(cut_off).counters().pre_campaigns - before;
+    assert!(asked <= 3_000 / TIMEOUT_MS, "{asked} times in three seconds");
+}
+
 #[test]
 fn a_leader_that_resigns_is_replaced_without_a_timeout() {
     let mut cluster = Cluster::new(3);

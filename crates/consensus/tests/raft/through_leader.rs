@@ -86,6 +86,32 @@ fn without_a_quorum_a_read_ends_rejected_and_never_stale() {
     ));
 }
 
+// The leader may name an index that never comes here.
+#[test]
+fn a_read_whose_index_does_not_come_ends_with_its_patience() {
+    let (mut hosts, leader, follower) = three(6);
+    let handle: RaftHandle<Tally> = hosts.handle(leader);
+    hosts.hold = |msg| matches!(msg, Msg::Append(_));
+    let elsewhere = |hosts: &mut Hosts| {
+        let held = std::mem::take(&mut hosts.held);
+        hosts.hold = |_| false;
+        hosts.wire.extend(held.into_iter().filter(|(_, to, _)| *to != follower));
+        hosts.settle();
+        hosts.hold = |msg| matches!(msg, Msg::Append(_));
+    };
+    let done = handle.propose(Do::Add(1));
+    hosts.settle();
+    elsewhere(&mut hosts);
+    let read = count(&hosts, follower);
+    hosts.settle();
+    elsewhere(&mut hosts);
+    hosts.hold = |_| false;
+    assert_eq!(hosts.state::<Tally, NoDecider>(leader).added.len(), 1);
+    drop(done);
+    hosts.pass_where(11_000, |from, to, _| from != follower && to != follower);
+    assert_eq!(read.try_take().unwrap(), Err(Failure::Rejected(Reason::Deadline)));
+}
+
 #[test]
 fn an_index_is_given_only_after_a_round_that_was_asked_behind_the_question() {
     let mut cluster = Cluster::new(3);

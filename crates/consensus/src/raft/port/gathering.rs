@@ -58,14 +58,19 @@ impl Gathering {
         self.requests
     }
 
+    /// The number of the first request that did not leave yet, or of the next one.
+    pub fn first(&self) -> u64 {
+        self.requests - u64::from(self.commands.count()) + 1
+    }
+
     pub fn is_empty(&self) -> bool {
         self.commands.count() == 0
     }
 
     /// Proposes what was gathered.
     pub fn leave(&mut self, cx: &mut PortCx<'_, Raft>) {
+        let first = self.first();
         if let Some(commands) = self.commands.take() {
-            let first = self.requests - u64::from(commands.count()) + 1;
             cx.command(Cmd::Propose { first, commands });
         }
     }

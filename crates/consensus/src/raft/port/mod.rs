@@ -54,8 +54,10 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     /// Linearizable reads whose round is not confirmed, by request.
     unconfirmed: VecDeque<(u64, Reader<S>)>,
     through_leader: ThroughLeader<S>,
-    /// Reads that wait for an index to be applied.
-    confirmed: Vec<(Index, Reader<S>)>,
+    /// Reads that wait for an index to be applied, each with the end of its patience.
+    confirmed: Vec<(Index, Time, Reader<S>)>,
+    /// No later than the first of these ends.
+    confirmed_until: Time,
     /// Local reads that came before it was known how far this replica had been before it was restarted.
     early: VecDeque<(Time, Reader<S>)>,
     /// The state machine is whole once this is applied.
@@ -115,6 +117,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             unconfirmed: VecDeque::new(),
             through_leader: ThroughLeader::new(),
             confirmed: Vec::new(),
+            confirmed_until: Time::NEVER,
             early: VecDeque::new(),
             whole: None,
             committed: 0,
@@ -153,7 +156,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     fn led(&mut self, term: Term, cx: &mut PortCx<'_, Raft>) {
         if term > self.led {
             self.led = term;
-            self.promises.passed_over();
+            self.promises.passed_over(self.gathering.first());
             self.through_leader.ask_anew(cx.now);
             self.propose_again(cx);
         }
@@ -224,7 +227,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         self.handover.fail(reason);
         self.through_leader.fail_all(reason);
         let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
-        let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, reader)| reader);
+        let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, _, reader)| reader);
         let early = std::mem::take(&mut self.early).into_iter().map(|(_, reader)| reader);
         for reader in unconfirmed.chain(confirmed).chain(early) {
             reader(Err(reason.clone()));
@@ -302,7 +305,9 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             }
             Event::CaughtUp { upto } => {
                 self.whole = Some(upto);
-                self.confirmed.extend(std::mem::take(&mut self.early).into_iter().map(|(_, r)| (upto, r)));
+                for (until, reader) in std::mem::take(&mut self.early) {
+                    self.await_index(upto, until, reader);
+                }
                 self.answer_reads();
             }
             Event::Committed { upto } => self.committed = self.committed.max(upto),
@@ -314,7 +319,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                     if let Some(at) = self.unconfirmed.iter().position(|(number, _)| *number == request)
                         && let Some((_, reader)) = self.unconfirmed.remove(at)
                     {
-                        self.confirmed.push((index, reader));
+                        self.await_index(index, cx.now + self.config.request_timeout, reader);
                     }
                 }
                 self.answer_reads();
@@ -428,7 +433,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             && self.poisoned.is_none()
             && !self.promises.has_decisions();
         let decider = if decides { self.decider.wake_at() } else { Time::NEVER };
-        let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until);
+        let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until).min(self.confirmed_until);
         let waiting = self.promises.deadline().min(self.leaderless.deadline());
         waiting.min(self.handover.deadline()).min(self.through_leader.deadline()).min(early).min(decider)
     }
@@ -441,6 +446,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         });
         self.handover.expire(cx.now);
         self.ask_leader(cx);
+        self.expire_reads(cx.now);
         while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {
             let Some((_, reader)) = self.early.pop_front() else { break };
             reader(Err(Reason::Deadline));

@@ -170,9 +170,10 @@ impl<R> Promises<R> {
     }
 
     /// Another leads than the one that these were passed on to. Whether it gave them places nobody will say any
-    /// more.
-    pub fn passed_over(&mut self) {
-        for (_, waiting) in std::mem::take(&mut self.unplaced) {
+    /// more. Requests from `gathered` on were not passed on yet.
+    pub fn passed_over(&mut self, gathered: u64) {
+        let left = self.unplaced.partition_point(|(number, _)| *number < gathered);
+        for (_, waiting) in self.unplaced.drain(..left).collect::<Vec<_>>() {
             self.fail_or_again(waiting, Failure::Unknown(Reason::LeadershipLost));
         }
     }

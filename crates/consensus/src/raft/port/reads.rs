@@ -2,8 +2,8 @@
 
 use super::ask::{RaftStatus, Read, Reader};
 use super::{RaftPort, Request};
-use crate::raft::{LogId, Raft};
-use quorate_core::{Decider, PortCx, Reason, StateMachine};
+use crate::raft::{Index, LogId, Raft};
+use quorate_core::{Decider, PortCx, Reason, StateMachine, Time};
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     pub(super) fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
@@ -15,7 +15,8 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             // Not before the state machine is whole: what was committed when it stopped is applied first. One
             // that has no log yet had none before.
             Read::Local if self.whole.is_some() || cx.protocol.last() == LogId::ZERO => {
-                self.confirmed.push((self.whole.unwrap_or(0), reader));
+                let until = cx.now + self.config.request_timeout;
+                self.await_index(self.whole.unwrap_or(0), until, reader);
                 self.answer_reads();
             }
             Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
@@ -52,12 +53,33 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         }
         let Some(machine) = &self.machine else { return };
         let applied = machine.applied.index;
-        for (index, reader) in std::mem::take(&mut self.confirmed) {
+        self.confirmed_until = Time::NEVER;
+        for (index, until, reader) in std::mem::take(&mut self.confirmed) {
             match index <= applied {
                 true => reader(Ok(&machine.state)),
-                false => self.confirmed.push((index, reader)),
+                false => {
+                    self.confirmed_until = self.confirmed_until.min(until);
+                    self.confirmed.push((index, until, reader));
+                }
             }
         }
+    }
+
+    pub(super) fn await_index(&mut self, index: Index, until: Time, reader: Reader<S>) {
+        self.confirmed_until = self.confirmed_until.min(until);
+        self.confirmed.push((index, until, reader));
+    }
+
+    /// Those whose index does not come: this replica may be cut off from whoever has it.
+    pub(super) fn expire_reads(&mut self, now: Time) {
+        if self.confirmed_until > now {
+            return;
+        }
+        let (late, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.confirmed).into_iter().partition(|(_, until, _)| *until <= now);
+        self.confirmed_until = waiting.iter().map(|(_, until, _)| *until).min().unwrap_or(Time::NEVER);
+        self.confirmed = waiting;
+        late.into_iter().for_each(|(_, _, reader)| reader(Err(Reason::Deadline)));
     }
 
     pub(super) fn status(&self, raft: &Raft) -> RaftStatus {

@@ -66,7 +66,8 @@ impl Sessions {
     pub fn open(&mut self, at: Index, bounds: Bounds) -> SessionId {
         let id = SessionId(at);
         self.open.insert(id, Session { used: at, window: bounds.window, ..Session::default() });
-        while self.open.len() > bounds.sessions_max as usize {
+        // The one that was just opened stays, whatever bytes a peer passed on.
+        while self.open.len() > bounds.sessions_max.max(1) as usize {
             let oldest = self.open.iter().min_by_key(|(_, session)| session.used).map(|(id, _)| *id);
             oldest.and_then(|id| self.open.remove(&id));
         }
@@ -128,6 +129,15 @@ mod tests {
         assert!(matches!(sessions.ask(b, 1, 0, 5), Known::Expired));
         assert!(matches!(sessions.ask(a, 1, 0, 6), Known::New));
         assert!(matches!(sessions.ask(c, 1, 0, 7), Known::New));
+    }
+
+    #[test]
+    fn bounds_of_nothing_leave_the_session_that_brings_them() {
+        let mut sessions = Sessions::default();
+        let id = sessions.open(1, Bounds { sessions_max: 0, window: 0 });
+        assert!(matches!(sessions.ask(id, 1, 0, 2), Known::New));
+        sessions.remember(id, 1, vec![]);
+        assert!(matches!(sessions.ask(id, 1, 0, 3), Known::Forgotten));
     }
 
     #[test]

@@ -101,7 +101,9 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// The leader named the index. False if the request was none of these.
     pub(super) fn leader_answered(&mut self, request: u64, index: Index) -> bool {
         let Some(readers) = self.through_leader.take(request) else { return false };
-        self.confirmed.extend(readers.into_iter().map(|(_, reader)| (index, reader)));
+        for (until, reader) in readers {
+            self.await_index(index, until, reader);
+        }
         true
     }
 
