@@ -138,3 +138,13 @@ fn a_parent_that_does_not_exist_is_refused_with_both_names() {
     let why = refusal(&spoilt(&[line]));
     assert!(why.contains("check") && why.contains("atlas"), "{why}");
 }
+
+#[test]
+fn a_workflow_without_tasks_is_refused_before_anything_starts() {
+    let text = std::fs::read_to_string(harbour()).expect("the file is there");
+    let mut json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    json["workflow"]["specification"]["tasks"] = serde_json::json!([]);
+    json["workflow"]["execution"]["tasks"] = serde_json::json!([]);
+    let why = refusal(&json.to_string());
+    assert!(why.contains("no tasks"), "{why}");
+}

@@ -42,7 +42,11 @@ pub fn workflow(options: &Options) -> Result<Workflow, String> {
         }
         None => ("the sample".to_owned(), sample::workflow(options.seed).to_string()),
     };
-    wfformat::read(&name, &text).map_err(|why| why.to_string())
+    let workflow = wfformat::read(&name, &text).map_err(|why| why.to_string())?;
+    if workflow.graph.is_empty() {
+        return Err(format!("{name}: there are no tasks in it"));
+    }
+    Ok(workflow)
 }
 
 /// What one coordinator's books say.
