@@ -33,6 +33,19 @@ fn run_harbour(transport: Wires, stopped: bool) -> (Ended, String) {
     (ended, page)
 }
 
+/// The chart says what the books say: of each task, one attempt counts.
+fn check_bars(page: &str) {
+    let (_, data) = page.split_once("const data = ").expect("the page has data");
+    let data = data.lines().next().expect("on a line").trim_end_matches(';');
+    let data: serde_json::Value = serde_json::from_str(data).expect("which is JSON");
+    let mut counting = std::collections::BTreeMap::new();
+    for run in data["runs"].as_array().expect("runs").iter().filter(|run| run["outcome"] == "done") {
+        *counting.entry(run["task"].as_str().expect("a name").to_owned()).or_insert(0) += 1;
+    }
+    assert_eq!(counting.len() as u64, TASKS, "{counting:?}");
+    assert!(counting.values().all(|bars| *bars == 1), "{counting:?}");
+}
+
 fn check_whole(ended: &Ended, page: &str) {
     let figures = &ended.figures;
     assert!(figures.is_good(), "{figures:?}");
@@ -44,6 +57,7 @@ fn check_whole(ended: &Ended, page: &str) {
         page.contains("harbour-20") && page.contains("is killed without flushing"),
         "the page tells of it"
     );
+    check_bars(page);
 }
 
 #[test]
@@ -137,4 +151,14 @@ fn a_parent_that_does_not_exist_is_refused_with_both_names() {
     let line = (r#""id": "check", "parents": ["map"]"#, r#""id": "check", "parents": ["map", "atlas"]"#);
     let why = refusal(&spoilt(&[line]));
     assert!(why.contains("check") && why.contains("atlas"), "{why}");
+}
+
+#[test]
+fn a_workflow_without_tasks_is_refused_before_anything_starts() {
+    let text = std::fs::read_to_string(harbour()).expect("the file is there");
+    let mut json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    json["workflow"]["specification"]["tasks"] = serde_json::json!([]);
+    json["workflow"]["execution"]["tasks"] = serde_json::json!([]);
+    let why = refusal(&json.to_string());
+    assert!(why.contains("no tasks"), "{why}");
 }

@@ -92,7 +92,12 @@ impl Figures {
             row("tasks", format!("{} ({} completed, {} failed)", self.tasks, self.completed, self.failed)),
             row(
                 "attempts",
-                format!("{} ({} lost with their agents)", self.attempts, count(RunOutcome::Lost)),
+                format!(
+                    "{} ({} lost with their agents, {} never begun or not ended)",
+                    self.attempts,
+                    count(RunOutcome::Lost),
+                    self.attempts.saturating_sub(told.runs.len() as u64)
+                ),
             ),
             row("retries and transfers", self.retries.to_string()),
             row("stale completions refused", self.stale_refused.to_string()),

@@ -8,9 +8,10 @@ use super::story::{Story, Told};
 use super::timeline::{AgentLane, Timeline};
 use super::{page, sample};
 use quorate::NodeStatus;
-use quorate::work::engine::{Audit, Command, Counts, Reply};
+use quorate::work::engine::{Audit, Command, Counts, EVENTS_KEPT, Event, Reply};
 use quorate::work::graph::wfformat::{self, Workflow};
 use quorate::work::run_sequential;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +43,11 @@ pub fn workflow(options: &Options) -> Result<Workflow, String> {
         }
         None => ("the sample".to_owned(), sample::workflow(options.seed).to_string()),
     };
-    wfformat::read(&name, &text).map_err(|why| why.to_string())
+    let workflow = wfformat::read(&name, &text).map_err(|why| why.to_string())?;
+    if workflow.graph.is_empty() {
+        return Err(format!("{name}: there are no tasks in it"));
+    }
+    Ok(workflow)
 }
 
 /// What one coordinator's books say.
@@ -79,13 +84,15 @@ pub fn run(options: &Options, workflow: &Workflow, stop: &Arc<AtomicBool>) -> st
         ..Figures::default()
     };
     settle(&cluster, workflow, &mut figures);
+    let committed = committed(&cluster);
     let mut nodes: Vec<NodeStatus> = std::mem::take(&mut plan.killed);
     let running =
         cluster.coordinators.values().map(|c| &c.running).chain(cluster.workers.iter().map(|w| &w.running));
     nodes.extend(running.map(|running| running.status()));
     let agents = lanes(&cluster);
     stop_all(cluster);
-    let told = story.end();
+    let mut told = story.end();
+    told.judge(&committed);
     figures.times(&told, &nodes, course.commits_ms);
     let rows = figures.rows(&told);
     let page = write_page(options, &figures, told, agents, course.over_ms)?;
@@ -209,6 +216,27 @@ fn books(cluster: &Cluster) -> Vec<Books> {
         books.wait_timeout(Duration::from_secs(2)).ok()?.ok()
     };
     cluster.coordinators.values().filter_map(read).collect()
+}
+
+/// Which attempt of each task was committed, as far as the coordinators' events go back: one that was restarted on a
+/// snapshot knows the later ones only, so all are asked.
+fn committed(cluster: &Cluster) -> BTreeMap<u32, u32> {
+    let read = |c: &Coordinator| {
+        let events = c.work.inspect(|work| -> Vec<(u32, u32)> {
+            let kept =
+                std::iter::successors(Some(EVENTS_KEPT as u64), |back| (*back > 0).then_some(back / 2));
+            let events = kept
+                .map(|back| work.events_next().saturating_sub(back))
+                .find_map(|from| work.events_since(from));
+            let of = |event: &Event| match event {
+                Event::Committed { task, attempt, .. } => Some((task.0, *attempt)),
+                _ => None,
+            };
+            events.into_iter().flatten().filter_map(of).collect()
+        });
+        events.wait_timeout(Duration::from_secs(2)).ok()?.ok()
+    };
+    cluster.coordinators.values().filter_map(read).flatten().collect()
 }
 
 /// Waits until all coordinators that run say the same, and takes in what they say.

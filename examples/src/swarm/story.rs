@@ -49,6 +49,19 @@ pub struct Told {
     pub recoveries: Vec<f64>,
 }
 
+impl Told {
+    /// Corrects what agents believed of the results that they reported by what the books say: which attempt of each
+    /// task was committed. An agent cannot know that its lease was over when it reported.
+    pub fn judge(&mut self, committed: &BTreeMap<u32, u32>) {
+        let mut counted = BTreeSet::new();
+        for run in self.runs.iter_mut().filter(|run| run.outcome != RunOutcome::Lost) {
+            let Some(attempt) = committed.get(&run.slot) else { continue };
+            let counts = run.attempt == *attempt && counted.insert(run.slot);
+            run.outcome = if counts { RunOutcome::Done } else { RunOutcome::Stale };
+        }
+    }
+}
+
 impl Story {
     /// Begins now.
     pub fn begin() -> Story {
@@ -98,6 +111,7 @@ impl Story {
         let run = Run {
             agent: granted.agent.0,
             task: granted.name.clone(),
+            slot: granted.lease.task.0,
             kind: kind_of(&granted.name),
             attempt: granted.lease.attempt,
             from_ms: self.ms(from),

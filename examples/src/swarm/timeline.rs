@@ -39,6 +39,9 @@ pub struct Run {
     pub agent: u64,
     /// The task.
     pub task: String,
+    /// Its slot in the books.
+    #[serde(skip)]
+    pub slot: u32,
     /// What kind of task, for the colour.
     pub kind: String,
     /// The attempt, from 1.
@@ -55,7 +58,7 @@ pub struct Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
-    /// Its result was reported.
+    /// Its result was reported, and counts.
     Done,
     /// Its agent died, or its lease was taken away.
     Lost,
