@@ -78,3 +78,8 @@ pub mod transport {
 pub mod sim {
     pub use quorate_sim::*;
 }
+
+/// The programs of the README, so that they are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
