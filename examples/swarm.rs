@@ -20,6 +20,12 @@ fn main() -> ExitCode {
         Ok(workflow) => workflow,
         Err(why) => return refuse(&why),
     };
+    // What cannot be written is better known before the run than after it.
+    for path in options.html.iter().chain(&options.json) {
+        if let Err(why) = std::fs::File::create(path) {
+            return refuse(&format!("{}: {why}", path.display()));
+        }
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let pressed = stop.clone();
     if let Err(why) = ctrlc::set_handler(move || pressed.store(true, Ordering::Relaxed)) {
