@@ -2,7 +2,7 @@
 //!
 //! cargo run --example replicate
 
-use quorate::raft::{RaftHandle, Session};
+use quorate::raft::{RaftHandle, Read, Session};
 use quorate::transport::Loopback;
 use quorate::{Applied, Node, StateMachine, journal};
 use serde::{Deserialize, Serialize};
@@ -39,9 +39,13 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A node whose handle is dropped is killed. The others elect another leader, and go on.
     nodes.remove(&leader);
-    for (id, (_, scores)) in &nodes {
+    for (_, scores) in nodes.values() {
         session.next(scores, ("grace".into(), 10)).wait()?;
-        println!("without {leader}, {id} knows {:?}", scores.inspect(Scores::clone).wait()?.0);
+    }
+    for (id, (_, scores)) in &nodes {
+        // Any replica reads what was done before, not only the leader.
+        let known = scores.read(Read::Follower, Scores::clone).wait()?;
+        println!("without {leader}, {id} knows {:?}", known.0);
     }
     Ok(())
 }

@@ -11,6 +11,8 @@ pub mod conformance;
 mod inbox;
 mod loopback;
 
+/// What [`Inbox::deliver`] takes; of the `bytes` crate.
+pub use bytes::Bytes;
 pub use inbox::{Full, Inbox, InboxLimits};
 pub use loopback::{Loopback, LoopbackTransport};
 pub use quorate_core::{Frame, HEAD_BYTES, NodeId};
