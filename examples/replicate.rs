@@ -39,13 +39,9 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A node whose handle is dropped is killed. The others elect another leader, and go on.
     nodes.remove(&leader);
-    for (_, scores) in nodes.values() {
-        session.next(scores, ("grace".into(), 10)).wait()?;
-    }
+    nodes.values().try_for_each(|(_, scores)| session.next(scores, ("grace".into(), 10)).wait().map(drop))?;
     for (id, (_, scores)) in &nodes {
-        // Any replica reads what was done before, not only the leader.
-        let known = scores.read(Read::Follower, Scores::clone).wait()?;
-        println!("without {leader}, {id} knows {:?}", known.0);
+        println!("without {leader}, {id} knows {:?}", scores.read(Read::Follower, Scores::clone).wait()?.0);
     }
     Ok(())
 }
