@@ -8,6 +8,9 @@ use quorate::{AgentId, NodeId, NodeStatus, Rng};
 use std::io;
 use std::time::Duration;
 
+/// Seconds that a zombie has to report once it moves again.
+const TO_REPORT_S: f64 = 0.5;
+
 /// A thing to be done.
 #[derive(Clone, Debug)]
 enum Deed {
@@ -26,6 +29,8 @@ pub struct Plan {
     faults: Faults,
     round: u32,
     agents: u64,
+    /// Agents that stand still, and until when: they are to come back with old work, so nothing else befalls them.
+    zombies: Vec<(f64, AgentId)>,
     rng: Rng,
     /// Figures of coordinators that were killed.
     pub killed: Vec<NodeStatus>,
@@ -35,8 +40,8 @@ impl Plan {
     /// The plan of this seed for a work that should take so many seconds in calm.
     pub fn draw(faults: Faults, agents: u64, seed: u64, calm_s: f64) -> Plan {
         let mut rng = Rng::from_seed(seed ^ 0x5aa3_f417);
-        let mut plan =
-            Plan { deeds: Vec::new(), faults, round: 0, agents, rng: rng.fork(), killed: Vec::new() };
+        let (rng, zombies) = (rng.fork(), Vec::new());
+        let mut plan = Plan { deeds: Vec::new(), faults, round: 0, agents, zombies, rng, killed: Vec::new() };
         if faults != Faults::None {
             plan.add_round(0.0, calm_s.clamp(2.0, 12.0));
         }
@@ -122,6 +127,7 @@ impl Plan {
                 let time = Duration::from_secs_f64(seconds);
                 let victim = self.worth_striking(story).into_iter().next();
                 cluster.strike(|agents| Blow::Zombie { agents, time }, victim.as_slice());
+                self.zombies.extend(victim.map(|victim| (now_s + seconds + TO_REPORT_S, victim)));
                 victim.is_some()
             }
         };
@@ -154,6 +160,24 @@ impl Plan {
     }
 
     /// Some that have something to do, one told and one silent, and others as it comes. False if nobody has.
+    /// So many agents, up to two that work among them; none if nobody works that may be struck.
+    fn victims(&mut self, mut busy: Vec<AgentId>, count: usize, now_s: f64) -> Vec<AgentId> {
+        self.zombies.retain(|(until, _)| *until > now_s);
+        let is_spared = |agent: &AgentId| self.zombies.iter().any(|(_, zombie)| zombie == agent);
+        busy.retain(|agent| !is_spared(agent));
+        if busy.is_empty() {
+            return Vec::new();
+        }
+        let others = (1..=self.agents).map(AgentId).filter(|agent| !is_spared(agent));
+        let mut others: Vec<AgentId> = others.collect();
+        self.rng.shuffle(&mut busy);
+        busy.truncate(2.min(count));
+        others.retain(|agent| !busy.contains(agent));
+        self.rng.shuffle(&mut others);
+        others.truncate(count - busy.len());
+        busy.iter().skip(1).chain(&others).chain(busy.first()).copied().collect()
+    }
+
     fn kill_agents(
         &mut self,
         share: f64,
@@ -165,19 +189,13 @@ impl Plan {
         // The only agent may not die for good.
         let least = usize::from(self.agents > 1 || revive_after.is_some());
         let count = ((self.agents as f64 * share) as usize).max(least);
-        let mut busy = self.worth_striking(story);
-        if busy.is_empty() {
-            return false;
-        }
-        self.rng.shuffle(&mut busy);
-        busy.truncate(2.min(count));
-        let mut others: Vec<AgentId> =
-            (1..=self.agents).map(AgentId).filter(|agent| !busy.contains(agent)).collect();
-        self.rng.shuffle(&mut others);
-        others.truncate(count - busy.len());
-        let victims: Vec<AgentId> = busy.iter().skip(1).chain(&others).chain(busy.first()).copied().collect();
-        if victims.is_empty() {
+        if count == 0 {
             return true;
+        }
+        let busy = self.worth_striking(story);
+        let victims = self.victims(busy, count, now_s);
+        if victims.is_empty() {
+            return false;
         }
         story.fault(format!("{} agents die, half of them silently", victims.len()), 0.0);
         let (told, silent) = victims.split_at(victims.len() / 2);
@@ -214,4 +232,22 @@ impl Plan {
 fn describe(id: NodeId, cluster: &Cluster) -> String {
     let what = if id.0 > cluster.founders() { "worker" } else { "coordinator" };
     format!("{what} {}", id.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_is_to_come_back_as_a_zombie_is_not_killed_before() {
+        for seed in 0..100 {
+            let mut plan = Plan::draw(Faults::Default, 10, seed, 5.0);
+            plan.zombies.push((4.0, AgentId(3)));
+            let killed = plan.victims(vec![AgentId(3), AgentId(7)], 9, 2.0);
+            assert_eq!(killed.len(), 9, "all the others");
+            assert!(!killed.contains(&AgentId(3)));
+            assert_eq!(plan.victims(vec![AgentId(3)], 2, 2.0), [], "nobody else works");
+            assert!(plan.victims(vec![AgentId(3)], 2, 4.5).contains(&AgentId(3)), "it has reported");
+        }
+    }
 }
