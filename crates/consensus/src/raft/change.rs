@@ -125,14 +125,20 @@ impl Raft {
         }
     }
 
-    fn begin_change(&mut self, request: u64, change: Change, cx: &mut Cx<'_, Raft>) -> Result<(), NotChanged> {
+    fn begin_change(
+        &mut self,
+        request: u64,
+        change: Change,
+        cx: &mut Cx<'_, Raft>,
+    ) -> Result<(), NotChanged> {
         let (last, until) = (self.log.last().index, cx.now + self.config.promotion_timeout);
         let leader = self.leader.filter(|leader| *leader != self.id);
         let Role::Leader(leading) = &mut self.role else { return Err(NotChanged::NotLeader(leader)) };
         if leading.changing.is_some() || leading.transfer.is_some() {
             return Err(NotChanged::Busy);
         }
-        leading.changing = Some(Changing { request, waits: Some(change.clone()), round: (last, cx.now), until });
+        leading.changing =
+            Some(Changing { request, waits: Some(change.clone()), round: (last, cx.now), until });
         // What can be said at once is. (Newcomers may not be linked yet; their disks are named when it begins.)
         if let Err(why) = self.changed(&change) {
             self.forget_change();
@@ -144,6 +150,13 @@ impl Raft {
         self.seal(cx);
         self.change(cx);
         Ok(())
+    }
+
+    /// Whether a change waits for it.
+    pub(super) fn is_awaited(&self, id: NodeId) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        let change = leader.changing.as_ref().and_then(|changing| changing.waits.as_ref());
+        change.is_some_and(|change| change.add.contains_key(&id))
     }
 
     fn forget_change(&mut self) {
@@ -178,7 +191,10 @@ impl Raft {
                 // To be refused where it would be, and left out while it is awaited.
                 (None, None) if *weight == 0 => {
                     let voter = format!("{node}");
-                    return Err(ConfigurationError::from(quorate_core::quorum::ElectorateError::ZeroWeight(voter)).into());
+                    return Err(ConfigurationError::from(quorate_core::quorum::ElectorateError::ZeroWeight(
+                        voter,
+                    ))
+                    .into());
                 }
                 (None, None) => {}
             }
@@ -232,7 +248,10 @@ impl Raft {
                 return cx.emit_now(Event::NotChanged { request, why });
             }
         };
-        let Some(outgoing) = self.history.in_force().map(|configuration| configuration.incoming.clone()) else { return };
+        let Some(outgoing) = self.history.in_force().map(|configuration| configuration.incoming.clone())
+        else {
+            return;
+        };
         if incoming.voters() == outgoing.voters() && incoming.quorums() == outgoing.quorums() {
             self.forget_change();
             // It is committed as it is.

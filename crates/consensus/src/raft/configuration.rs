@@ -258,15 +258,14 @@ mod tests {
     fn all_changes() -> impl Iterator<Item = (Electors, Configuration)> {
         let subset = |bits: u32| electors(1, (0..4).filter(move |v| bits >> v & 1 == 1)).unwrap();
         let pairs = (1..16u32).flat_map(|a| (1..16u32).map(move |b| (a, b)));
-        pairs.map(move |(a, b)| {
-            (subset(a), Configuration { incoming: subset(b), outgoing: Some(subset(a)) })
-        })
+        pairs.map(move |(a, b)| (subset(a), Configuration { incoming: subset(b), outgoing: Some(subset(a)) }))
     }
 
     #[test]
     fn both_bodies_decide_in_every_change_among_four_voters() {
         for (outgoing, joint) in all_changes() {
-            let (before, after) = (Configuration::simple(outgoing), Configuration::simple(joint.incoming.clone()));
+            let (before, after) =
+                (Configuration::simple(outgoing), Configuration::simple(joint.incoming.clone()));
             for bits in 0..16u64 {
                 let says = |v: &Voter| bits >> v.node.0 & 1 == 1;
                 let both = [&before, &after].map(|c| c.is_quorum(Decision::Election, says)) == [true; 2];
@@ -285,7 +284,8 @@ mod tests {
     fn quorums_of_a_change_meet_those_before_and_after_it() {
         // The reason for the two bodies, checked over every change and every pair of quorums.
         for (outgoing, joint) in all_changes() {
-            let (before, after) = (Configuration::simple(outgoing), Configuration::simple(joint.incoming.clone()));
+            let (before, after) =
+                (Configuration::simple(outgoing), Configuration::simple(joint.incoming.clone()));
             for (a, b) in (0..16u64).flat_map(|a| (0..16u64).map(move |b| (a, b))) {
                 let during = joint.is_quorum(Decision::Election, |v| a >> v.node.0 & 1 == 1);
                 let alone = [&before, &after]
@@ -300,7 +300,10 @@ mod tests {
     fn flexible_quorums_must_meet_whatever_the_weights_are() {
         let five = |election, replication| {
             let voters = Electorate::equal(1, (0..5).map(voter)).unwrap();
-            Electors::new(voters, Quorums { election: Rule::Weight(election), replication: Rule::Weight(replication) })
+            Electors::new(
+                voters,
+                Quorums { election: Rule::Weight(election), replication: Rule::Weight(replication) },
+            )
         };
         for (election, replication) in (1..=6).flat_map(|e| (1..=6).map(move |r| (e, r))) {
             let sound = election <= 5 && replication <= 5 && 2 * election > 5 && election + replication > 5;
@@ -314,19 +317,26 @@ mod tests {
 
     #[test]
     fn a_configuration_is_checked_again_when_it_is_read() {
-        let configuration = Configuration { incoming: electors(2, [1, 4]).unwrap(), outgoing: electors(1, 1..=3) };
+        let configuration =
+            Configuration { incoming: electors(2, [1, 4]).unwrap(), outgoing: electors(1, 1..=3) };
         let bytes = postcard::to_stdvec(&configuration).unwrap();
         assert_eq!(postcard::from_bytes(&bytes), Ok(configuration.clone()));
         assert_eq!(configuration.nodes(), [1, 2, 3, 4].map(NodeId));
-        assert!(configuration.has(voter(4)) && configuration.names(NodeId(2)) && !configuration.names(NodeId(5)));
+        assert!(
+            configuration.has(voter(4)) && configuration.names(NodeId(2)) && !configuration.names(NodeId(5))
+        );
         let other_disk = Voter { node: NodeId(4), journal: JournalId(99) };
         assert!(!configuration.has(other_disk));
         let twice = Electorate::equal(1, [voter(4), other_disk]).unwrap();
-        assert_eq!(Electors::new(twice.clone(), Quorums::default()), Err(ConfigurationError::TwoJournals(NodeId(4))));
+        assert_eq!(
+            Electors::new(twice.clone(), Quorums::default()),
+            Err(ConfigurationError::TwoJournals(NodeId(4)))
+        );
         let bytes = postcard::to_stdvec(&(twice, Quorums::default())).unwrap();
         assert!(postcard::from_bytes::<Electors>(&bytes).is_err());
         let split = Quorums { election: Rule::Weight(1), replication: Rule::Majority };
-        let bytes = postcard::to_stdvec(&(Electorate::equal(1, [voter(1), voter(2)]).unwrap(), split)).unwrap();
+        let bytes =
+            postcard::to_stdvec(&(Electorate::equal(1, [voter(1), voter(2)]).unwrap(), split)).unwrap();
         assert!(postcard::from_bytes::<Electors>(&bytes).is_err(), "two leaders of one term");
     }
 }

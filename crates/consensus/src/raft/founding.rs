@@ -83,11 +83,8 @@ impl Raft {
 
     /// The founders under the journals that they were met under; `None` while one is not known.
     pub(super) fn founding_configuration(&self) -> Option<Configuration> {
-        let voters: Option<Vec<Voter>> = self
-            .founders
-            .iter()
-            .map(|id| Some(Voter { node: *id, journal: self.pin_of(*id)? }))
-            .collect();
+        let voters: Option<Vec<Voter>> =
+            self.founders.iter().map(|id| Some(Voter { node: *id, journal: self.pin_of(*id)? })).collect();
         let electors = Electors::new(Electorate::equal(0, voters?).ok()?, Quorums::default()).ok()?;
         Some(Configuration::simple(electors))
     }

@@ -1,8 +1,8 @@
 //! Snapshots: taken, sent in pieces, installed (Raft §7).
 
 use super::{
-    Configuration, Event, Index, LogId, Msg, Raft, Record, Role, Snapshot, SnapshotChunk, SnapshotReply, Term,
-    peer::Flow, record::begin_checksum,
+    Configuration, Event, Index, LogId, Msg, Raft, Record, Role, Snapshot, SnapshotChunk, SnapshotReply,
+    Term, peer::Flow, record::begin_checksum,
 };
 use bytes::{Bytes, BytesMut};
 use quorate_core::{Cx, Mark, NodeId, Time};
@@ -177,7 +177,8 @@ impl Raft {
                 (install.from, install.term, install.round) = (from, term, round)
             }
             _ => {
-                let (data, crc, restoring) = (BytesMut::new(), begin_checksum(&configuration).finalize(), None);
+                let (data, crc, restoring) =
+                    (BytesMut::new(), begin_checksum(&configuration).finalize(), None);
                 self.install = Some(Install {
                     from,
                     term,

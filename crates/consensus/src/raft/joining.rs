@@ -48,7 +48,8 @@ impl Raft {
             return;
         }
         let served = self.peers.iter().filter(|peer| !peer.voter).count();
-        if served >= self.config.learners_max {
+        // One that is to vote has its place.
+        if served >= self.config.learners_max && !self.is_awaited(id) {
             return;
         }
         let mut peer = Peer::new(id, false, self.links.get(&id).copied());
@@ -60,9 +61,11 @@ impl Raft {
     /// One that is silent for long makes room for others; it asks again when it is back.
     pub(super) fn forget_silent_learners(&mut self, now: Time) {
         let patience = self.config.election_timeout.saturating_mul(SILENT_TIMEOUTS);
-        let before = self.peers.len();
-        self.peers.retain(|peer| peer.voter || now.since(peer.heard_at) <= patience);
-        if self.peers.len() < before {
+        let silent =
+            |peer: &Peer| now.since(peer.heard_at) > patience && !peer.voter && !self.is_awaited(peer.id);
+        let silent: Vec<NodeId> = self.peers.iter().filter(|peer| silent(peer)).map(|peer| peer.id).collect();
+        if !silent.is_empty() {
+            self.peers.retain(|peer| !silent.contains(&peer.id));
             self.share_peers();
         }
     }

@@ -2,8 +2,8 @@
 
 use super::{
     Append, Batch, Batches, Commands, Event, Forward, ForwardReply, Index, LogId, Msg, NotPlaced, OpenBatch,
-    Outcome, Raft, Record, Role, Term, change::Changing, commands::last_of, configuration::Decision, peer::Flow,
-    read::Reads, transfer::Transfer,
+    Outcome, Raft, Record, Role, Term, change::Changing, commands::last_of, configuration::Decision,
+    peer::Flow, read::Reads, transfer::Transfer,
 };
 use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
 use std::collections::VecDeque;

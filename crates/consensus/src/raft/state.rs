@@ -1,8 +1,8 @@
 //! A replica's state, and how it is rebuilt from its records.
 
 use super::{
-    Batch, Configuration, Founding, Index, Log, LogId, RaftConfig, RaftConfigError, Record, Snapshot, Term, history::History,
-    install::Install, leader::Leader, peer::Peer,
+    Batch, Configuration, Founding, Index, Log, LogId, RaftConfig, RaftConfigError, Record, Snapshot, Term,
+    history::History, install::Install, leader::Leader, peer::Peer,
 };
 use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -212,7 +212,8 @@ impl Raft {
             Record::AllMet | Record::Pinned(_) if self.history.in_force().is_some() => {}
             Record::AllMet => {
                 let founders = self.founding_configuration();
-                let founders = founders.ok_or_else(|| Corrupt::new("a founding of voters that were not met"))?;
+                let founders =
+                    founders.ok_or_else(|| Corrupt::new("a founding of voters that were not met"))?;
                 self.history.replace(0, Arc::new(founders));
                 self.reconfigure(Time::ZERO);
             }

@@ -127,7 +127,8 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             let whole = Snapshot { last, configuration: founders(), data: data.clone() };
             let checksum = if rng.chance(0.7) { whole.checksum() } else { 0 };
             let configuration = whole.configuration;
-            let chunk = SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };
+            let chunk =
+                SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };
             Msg::Snapshot(Box::new(chunk))
         }
         11 => Msg::SnapshotReply(SnapshotReply { term, round, last, next: number(rng) }),

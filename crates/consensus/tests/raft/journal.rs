@@ -3,9 +3,7 @@
 use crate::cluster::{Cluster, ids};
 use crate::made::{append, entries, piece, snapshot};
 use bytes::Bytes;
-use quorate_consensus::raft::{
-    Cmd, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record,
-};
+use quorate_consensus::raft::{Cmd, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record};
 use quorate_core::{Corrupt, JournalId, NodeId, Protocol};
 
 const F: NodeId = NodeId(1);

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    Append, Batch, Batches, Configuration, Electors, Index, LogId, Msg, Quorums, Record, Snapshot, SnapshotChunk, Term,
-    Voter,
+    Append, Batch, Batches, Configuration, Electors, Index, LogId, Msg, Quorums, Record, Snapshot,
+    SnapshotChunk, Term, Voter,
 };
 use quorate_core::{JournalId, NodeId, quorum::Electorate, wire};
 use std::sync::Arc;
@@ -62,7 +62,14 @@ pub fn snapshot(last: LogId, data: &'static [u8]) -> Snapshot {
 }
 
 /// The piece of a snapshot that begins at a byte and ends before another.
-pub fn piece(group: u64, term: Term, round: u64, snapshot: &Snapshot, from: usize, upto: usize) -> SnapshotChunk {
+pub fn piece(
+    group: u64,
+    term: Term,
+    round: u64,
+    snapshot: &Snapshot,
+    from: usize,
+    upto: usize,
+) -> SnapshotChunk {
     let Snapshot { last, configuration, data } = snapshot.clone();
     let (total, checksum) = (data.len() as u64, snapshot.checksum());
     let (offset, data) = (from as u64, data.slice(from..upto));

@@ -3,8 +3,8 @@
 use crate::made::{batch, configured, electors, entries, founders, snapshot};
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    Append, AppendReply, Batches, Candidacy, Commands, Configuration, Forward, ForwardReply, LogId, Msg, NotPlaced,
-    Outcome, Pin, Pulled, Record, SnapshotChunk, SnapshotReply, VoteReply,
+    Append, AppendReply, Batches, Candidacy, Commands, Configuration, Forward, ForwardReply, LogId, Msg,
+    NotPlaced, Outcome, Pin, Pulled, Record, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{JournalId, NodeId};
 

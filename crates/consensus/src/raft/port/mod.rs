@@ -354,11 +354,14 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 self.end_leaderless(cx);
             }
             Event::Changed { request } => {
-                let configuration = cx.protocol.configuration().map(|(_, configuration)| configuration.clone());
+                let configuration =
+                    cx.protocol.configuration().map(|(_, configuration)| configuration.clone());
                 self.changing.changed(request, configuration);
             }
             Event::NotChanged { request, why } => self.changing.refused(request, why),
-            Event::Configured { index, configuration } => cx.notice(RaftNotice::Configured { index, configuration }),
+            Event::Configured { index, configuration } => {
+                cx.notice(RaftNotice::Configured { index, configuration })
+            }
             Event::Retired { term } => {
                 self.retire(cx);
                 cx.notice(RaftNotice::Retired { term });
