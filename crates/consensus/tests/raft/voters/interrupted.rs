@@ -91,7 +91,9 @@ fn a_snapshot_taken_during_a_change_carries_both_bodies() {
     assert_eq!((since, configuration), (at.index, &*snapshot.configuration));
     cluster.pass(100);
     assert_eq!(sole_voters(&cluster, newcomer), voters);
-    // The same for one that restarts on it.
+    // The same for one that restarts on it. (A compaction is on disk with the next record.)
+    cluster.propose(leader, b"next");
+    cluster.pass(10);
     for id in [leader, newcomer] {
         cluster.crash(id);
         cluster.start(id);
