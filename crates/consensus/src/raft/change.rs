@@ -280,6 +280,7 @@ impl Raft {
             return;
         }
         if configuration.is_joint() {
+            self.counters.changes_completed += u64::from(leader.changing.is_none());
             let incoming = configuration.incoming.clone();
             return self.configure(Configuration::simple(incoming), cx);
         }
@@ -302,6 +303,7 @@ impl Raft {
             // It promises nothing: an election is won by votes.
             cx.send_now(next, Msg::TakeOver { group: self.group, term: self.term });
         }
+        self.counters.removed += 1;
         // What the others have to know is that it is committed; then, that nobody leads.
         self.broadcast(cx);
         self.resign(cx);

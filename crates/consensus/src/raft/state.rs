@@ -100,6 +100,10 @@ pub struct RaftCounters {
     pub truncations: u64,
     /// Configurations it put into the log: two a change of voters.
     pub configurations: u64,
+    /// Changes of voters that another leader began and it completed.
+    pub changes_completed: u64,
+    /// Times it stopped leading because it had no vote any more.
+    pub removed: u64,
     /// Snapshots it began to send.
     pub snapshots_sent: u64,
     /// Snapshots it installed.

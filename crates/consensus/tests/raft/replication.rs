@@ -6,7 +6,7 @@ use quorate_consensus::raft::{
     Append, AppendReply, Batches, Cmd, Event, Founding, Index, LogId, Msg, Outcome, RaftConfig, Term,
     VoteReply,
 };
-use quorate_core::{Boot, Input, JournalId, LinkState, NodeId};
+use quorate_core::{Input, JournalId, NodeId};
 
 const F: NodeId = NodeId(1);
 const L: NodeId = NodeId(2);
