@@ -17,6 +17,7 @@ impl Raft {
     /// No leader was heard. One with a vote asks whether it would be elected; one without asks to be served.
     pub(super) fn on_election_timeout(&mut self, cx: &mut Cx<'_, Raft>) {
         self.wait_for_election(cx);
+        self.referred = false;
         if self.leader.take().is_some() {
             // News, no promise.
             cx.emit_now(Event::Following { term: self.term, leader: None });
@@ -60,7 +61,7 @@ impl Raft {
         cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last }));
         // One that has no vote any more and was not told, as it was away.
         if !self.is_voter(from) {
-            self.serve(from, cx);
+            self.on_join(from, cx);
         }
     }
 

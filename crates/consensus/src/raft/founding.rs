@@ -56,6 +56,10 @@ impl Raft {
     pub(super) fn on_pins(&mut self, from: NodeId, digest: Option<u64>, ask: bool, cx: &mut Cx<'_, Raft>) {
         if !self.is_voter_by_name(from) {
             self.counters.strangers += 1;
+            // The founding went on without it, or on its former disk; from the log it learns how.
+            if self.is_founded() {
+                self.on_join(from, cx);
+            }
             return;
         }
         if let Some(peer) = self.peer_mut(from) {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct History {
     known: VecDeque<(Index, Arc<Configuration>)>,
+    /// The first one came by no entry that could be overwritten.
+    settled: bool,
 }
 
 impl History {
@@ -42,8 +44,8 @@ impl History {
 
     /// The entries from `index` on are gone.
     pub fn truncate_from(&mut self, index: Index) {
-        // That of the founding came by no entry.
-        while self.known.back().is_some_and(|(since, _)| *since >= index && *since > 0) {
+        let kept = usize::from(self.settled);
+        while self.known.len() > kept && self.since() >= index {
             self.known.pop_back();
         }
     }
@@ -54,11 +56,13 @@ impl History {
             self.known.pop_front();
         }
         self.known.push_front((index, configuration));
+        self.settled = true;
     }
 
     /// A snapshot took the place of the whole log.
     pub fn replace(&mut self, index: Index, configuration: Arc<Configuration>) {
         self.known.clear();
         self.known.push_back((index, configuration));
+        self.settled = true;
     }
 }

@@ -11,7 +11,6 @@ const SILENT_TIMEOUTS: u32 = 10;
 impl Raft {
     /// No leader was heard, and this replica has no vote: it asks everybody that it knows of.
     pub(super) fn ask_to_be_served(&mut self, cx: &mut Cx<'_, Raft>) {
-        self.referred = false;
         let (Founding::Join(seeds) | Founding::Found(seeds)) = &self.founding;
         let mut asked = self.voters();
         asked.extend(seeds);
@@ -23,6 +22,7 @@ impl Raft {
         }
     }
 
+    /// Somebody without a vote wants to be served; or thinks that it has one, and was not told better.
     pub(super) fn on_join(&mut self, from: NodeId, cx: &mut Cx<'_, Raft>) {
         match self.leader.filter(|leader| ![self.id, from].contains(leader) && self.hears_leader(cx)) {
             // News, no promise.
@@ -34,7 +34,7 @@ impl Raft {
     /// Whoever was asked does not lead, and says who does. Once a timeout: two that refer to each other must not have
     /// this one run to and fro.
     pub(super) fn on_led_by(&mut self, leader: NodeId, cx: &mut Cx<'_, Raft>) {
-        if self.may_vote() || self.referred || leader == self.id || self.hears_leader(cx) {
+        if self.referred || leader == self.id || self.hears_leader(cx) {
             return;
         }
         self.referred = true;
