@@ -111,11 +111,10 @@ impl Raft {
         if !self.is_plausible(term) {
             return;
         }
-        self.role = Role::Candidate;
         self.counters.campaigns += 1;
         self.term = term;
         self.vote = Some(self.id);
-        self.write_hard(cx);
+        self.role = Role::Candidate { voted: self.write_hard(cx) };
         self.wait_for_election(cx);
         self.forget_votes();
         let candidacy = Candidacy { group: self.group, term, last: self.log.last(), handed_over };
@@ -159,7 +158,7 @@ impl Raft {
         if reply.term > self.term {
             return self.learn_term(from, reply.term, cx);
         }
-        if self.role != Role::Candidate || reply.term != self.term {
+        if !matches!(self.role, Role::Candidate { .. }) || reply.term != self.term {
             return;
         }
         if let Some(peer) = self.peer_mut(from) {
@@ -169,7 +168,8 @@ impl Raft {
     }
 
     pub(super) fn count_votes(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_granted() && !self.abstains {
+        let Role::Candidate { voted } = self.role else { return };
+        if voted <= cx.durable() && self.is_granted() && !self.abstains {
             self.lead(cx);
         }
     }

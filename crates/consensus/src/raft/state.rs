@@ -67,7 +67,10 @@ pub(super) enum Role {
     Follower,
     /// Asks whether it would be elected, without spending a term.
     PreCandidate,
-    Candidate,
+    Candidate {
+        /// When term and own vote are on disk: before, a crash could forget the vote and let it lead the term twice.
+        voted: Mark,
+    },
     Leader(Box<Leader>),
 }
 

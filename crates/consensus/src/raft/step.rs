@@ -1,7 +1,7 @@
 //! The one way in.
 
 use super::{AppendReply, Cmd, Event, Founding, Msg, Raft, Record, Role, Term};
-use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, NodeId, Protocol, Time};
+use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, Mark, NodeId, Protocol, Time};
 
 impl Protocol for Raft {
     type Msg = Msg;
@@ -142,9 +142,13 @@ impl Raft {
     }
 
     fn on_durable(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_leader() {
-            self.on_own_durable(cx);
-            self.confirm_reads(cx);
+        match self.role {
+            Role::Follower | Role::PreCandidate => {}
+            Role::Candidate { .. } => self.count_votes(cx),
+            Role::Leader(_) => {
+                self.on_own_durable(cx);
+                self.confirm_reads(cx);
+            }
         }
     }
 
@@ -183,11 +187,11 @@ impl Raft {
     }
 
     /// Term and vote are one record (Raft figure 2).
-    pub(super) fn write_hard(&mut self, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn write_hard(&mut self, cx: &mut Cx<'_, Raft>) -> Mark {
         #[cfg(feature = "mutations")]
         if self.config.mutation == Some(super::Mutation::VoteNotPersisted) {
-            return;
+            return cx.durable();
         }
-        cx.append(Record::Hard { term: self.term, vote: self.vote });
+        cx.append(Record::Hard { term: self.term, vote: self.vote })
     }
 }
