@@ -219,7 +219,8 @@ impl Cluster {
         }
         let node = self.nodes.get_mut(&id).unwrap();
         let Some(turn) = &mut node.turn else { return };
-        if let Some(mark) = turn.sync_due() {
+        // What the durable one asks for is another sync's.
+        while let Some(mark) = turn.sync_due() {
             node.disk.sync(node.disk.pending());
             let mut out =
                 Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };

@@ -1,9 +1,11 @@
 //! What is on disk can be opened again, whatever was overwritten, compacted or cut before.
 
 use crate::cluster::{Cluster, ids};
-use crate::made::{append, entries, piece, snapshot};
+use crate::made::{append, configured, electors, entries, founders, piece, snapshot};
 use bytes::Bytes;
-use quorate_consensus::raft::{Cmd, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record};
+use quorate_consensus::raft::{
+    Cmd, Configuration, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record,
+};
 use quorate_core::{Corrupt, JournalId, NodeId, Protocol};
 
 const F: NodeId = NodeId(1);
@@ -208,6 +210,29 @@ fn one_at_the_end_of_all_terms_does_not_stand_and_opens_again() {
             cluster.crash(F);
         }
     }
+}
+
+// Its log still holds what is before, and some of that was overwritten before it was committed.
+#[test]
+fn the_configuration_of_a_snapshot_stays_whatever_is_replayed_of_the_log_before_it() {
+    let joint = Configuration { incoming: electors(1, [1, 4]), outgoing: Some(electors(0, 1..=3)) };
+    let other = Configuration { incoming: electors(1, [2]), outgoing: Some(electors(0, 1..=3)) };
+    let mut snapshot = snapshot(LogId::new(2, 5), b"s");
+    snapshot.configuration = joint.clone().into();
+    let before = [
+        Record::Snapshot(snapshot),
+        Record::Begins(LogId::ZERO),
+        Record::Entries(configured(1, 1, &founders())),
+        Record::Entries(configured(2, 1, &other)),
+        Record::Entries(entries(2, 2, 1)),
+        Record::Entries(configured(3, 2, &joint)),
+        Record::Entries(entries(4, 2, 4)),
+    ];
+    let raft = replayed(&before).unwrap();
+    assert_eq!(raft.configuration(), Some((5, &joint)));
+    let last = Configuration::simple(joint.incoming.clone());
+    let behind = [&before[..], &[Record::Entries(configured(8, 2, &last))]].concat();
+    assert_eq!(replayed(&behind).unwrap().configuration(), Some((8, &last)));
 }
 
 #[test]

@@ -112,3 +112,24 @@ fn a_voter_added_again_on_another_disk_has_acknowledged_nothing_yet() {
     cluster.settle_where(|from, to| from != other && to != other);
     assert_eq!(cluster.raft(leader).commit(), commit);
 }
+
+// It missed that all had met, and the others went on without it.
+#[test]
+fn a_founder_that_lost_its_vote_before_it_knew_that_it_had_one_is_served() {
+    let mut cluster = Cluster::seeded(RaftConfig::default(), 1);
+    let left = NodeId(3);
+    for id in ids(3) {
+        cluster.add(id, Founding::Found(ids(3)), JournalId(id.0.into()));
+    }
+    // It tells the others whom it met, and hears nothing itself.
+    let deaf = move |_, to: NodeId| to != left;
+    cluster.pass_where(1_000, deaf);
+    let leader = cluster.leader().unwrap();
+    change(&mut cluster, leader, Change::new().remove(left));
+    cluster.pass_where(300, deaf);
+    assert_eq!(answer(&mut cluster, leader), Some(Ok(())));
+    assert!(!cluster.raft(left).is_founded());
+    cluster.pass(500);
+    assert_eq!(cluster.last(left), cluster.last(leader));
+    assert_eq!(cluster.raft(left).voters(), ids(2));
+}
