@@ -8,6 +8,7 @@ use quorate_consensus::raft::{
 };
 use quorate_core::{JournalId, NodeId};
 
+/// One of each message.
 pub fn messages() -> Vec<(&'static str, Msg)> {
     let handed_over = Candidacy { group: 1, term: 3, last: LogId::ZERO, handed_over: true };
     let candidacy =
@@ -80,6 +81,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
     ]
 }
 
+/// One of each record.
 pub fn records() -> Vec<(&'static str, Record)> {
     let snapshot = snapshot(LogId::new(3, 450), b"state");
     let joint = Configuration { incoming: electors(8, [2, 4]), outgoing: Some(electors(7, 1..=3)) };
