@@ -53,6 +53,10 @@ pub fn drive(mut lanes: Vec<Lane>) {
         let mut until: Option<Instant> = None;
         lanes.retain_mut(|lane| {
             if lane.is_due(at) {
+                // What was asked is not judged by a time before it.
+                if lane.gather() {
+                    at = Instant::now();
+                }
                 let next = lane.turn(at);
                 // One look at the clock ends this turn and begins the next one.
                 let now = Instant::now();

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The scope of the registers.
 pub const REGISTERS: ScopeId = ScopeId::new("raft", "registers", 0);
 
+/// By how much the simulator's clocks drift.
+const DRIFT_PPM_MAX: u32 = 50_000;
+
 /// How long faults last, in simulated time.
 const SAFETY: Duration = Duration::from_secs(20);
 
@@ -45,6 +48,8 @@ fn run(mut run: Run<'_>) -> Outcome {
     let ids: Vec<NodeId> = (1..=n + newcomers).map(NodeId).collect();
     // Where an append has room for one entry only, terms are committed piece by piece (Raft figure 8).
     let batch_bytes_max = if rng.chance(0.4) { 1 } else { 64 + rng.index(4000) };
+    // Leases hold while clocks drift within their bound, and are not asked for where they jump or stand still.
+    let leases = rng.chance(0.5);
     // Small bounds, so that what is rare in production happens in every run.
     let config = RaftConfig {
         snapshot_log_bytes: 200 + rng.index(2000),
@@ -54,6 +59,7 @@ fn run(mut run: Run<'_>) -> Outcome {
         inflight_max: 1 + rng.index(8),
         request_timeout: Duration::from_secs(2),
         promotion_timeout: Duration::from_secs(2),
+        lease_drift_ppm: leases.then_some(DRIFT_PPM_MAX),
         mutation,
         ..RaftConfig::default()
     };
@@ -82,6 +88,9 @@ fn run(mut run: Run<'_>) -> Outcome {
     // A minority may lose its disks. It comes back under other journals, without a vote.
     swarm.amnesia_max = if rng.chance(0.3) { (n as usize - 1) / 2 } else { 0 };
     swarm.without = vec![Fault::OldDisk, Fault::Twin];
+    if leases {
+        swarm.without.extend([Fault::ClockJump, Fault::ClockFreeze]);
+    }
     let mut plan = plans::draw(&swarm, seed);
     plans::Hunter::release(&mut world, &mut plan, unit, SAFETY);
     plans::sieve(&mut world, REGISTERS, unit, SAFETY);

@@ -21,6 +21,11 @@ pub enum Cmd {
         /// The port's number for it, never used again.
         request: u64,
     },
+    /// The same without a round, while this leader has a lease.
+    LeasedRead {
+        /// The port's number for it, never used again.
+        request: u64,
+    },
     /// The same for a replica that need not lead: the leader is asked up to where it must have applied. Answered as
     /// [`Cmd::Read`] is, or, when messages are lost, never.
     ReadThroughLeader {

@@ -35,6 +35,10 @@ pub struct RaftConfig {
     pub snapshot_log_bytes: usize,
     /// Entries kept behind a snapshot so that followers that lag a little need no snapshot. Default 1,000 (guess).
     pub trailing_entries: u64,
+    /// By how much the rate of a clock may be off, in millionths, for reads by lease; 50,000 is 5 %. `None`, the default:
+    /// there are none, and [`Read::Lease`](super::Read::Lease) is as `Linearizable`. At most 250,000. With it all voters must
+    /// have the same election timeout.
+    pub lease_drift_ppm: Option<u32>,
     /// Proposals that wait to be decided, a replica; beyond it they are answered Busy. Default 65,536 (guess).
     pub promises_max: usize,
     /// Replicas without a vote that a leader serves; beyond it newcomers are not answered. Default 16 (guess).
@@ -75,6 +79,7 @@ impl Default for RaftConfig {
             snapshot_bytes_max: 1 << 30,
             snapshot_log_bytes: 4 << 20,
             trailing_entries: 1000,
+            lease_drift_ppm: None,
             promises_max: 65_536,
             learners_max: 16,
             promotion_timeout: Duration::from_secs(60),
@@ -100,6 +105,9 @@ pub enum RaftConfigError {
         /// The election timeout.
         election_timeout: Duration,
     },
+    /// Nothing would be left of a lease.
+    #[error("clocks that are off by {0} millionths leave nothing of a lease; at most 250,000")]
+    LeaseDrift(u32),
     /// A bound of zero admits nothing.
     #[error("{0} is zero")]
     Zero(&'static str),
@@ -157,6 +165,9 @@ impl RaftConfig {
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(RaftConfigError::Zero(name));
+        }
+        if let Some(ppm) = self.lease_drift_ppm.filter(|ppm| *ppm > 250_000) {
+            return Err(RaftConfigError::LeaseDrift(ppm));
         }
         if self.heartbeat.saturating_mul(3) > self.election_timeout {
             let (heartbeat, election_timeout) = (self.heartbeat, self.election_timeout);

@@ -44,7 +44,7 @@ impl Raft {
     }
 
     pub(super) fn on_pre_vote(&mut self, from: NodeId, candidacy: Candidacy, cx: &mut Cx<'_, Raft>) {
-        let sticky = self.hears_leader(cx);
+        let sticky = self.hears_leader(cx) || self.is_bound(cx.now);
         self.counters.sticky += u64::from(sticky);
         let granted = !sticky
             && !self.is_stranger(from, candidacy.last)
@@ -133,12 +133,13 @@ impl Raft {
             self.counters.nonsense += 1;
             return;
         }
+        // One that hears a leader does not help to depose it (thesis §6.4.1, §4.2.3), whatever term it has learned since.
+        let loyal = term > self.term && self.hears_leader(cx) || term >= self.term && self.is_bound(cx.now);
+        if loyal && !handed_over && self.vote != Some(from) {
+            self.counters.sticky += 1;
+            return;
+        }
         if term > self.term {
-            // One that hears a leader does not help to depose it (thesis §6.4.1, §4.2.3).
-            if self.hears_leader(cx) && !handed_over {
-                self.counters.sticky += 1;
-                return;
-            }
             self.follow(term, None, cx);
         }
         let free = self.vote.is_none() || self.vote == Some(from);

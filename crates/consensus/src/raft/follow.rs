@@ -73,6 +73,7 @@ impl Raft {
         }
         self.follow(term, Some(from), cx);
         self.heard_leader_at = Some(cx.now);
+        self.bound_until = cx.now + self.config.election_timeout;
         self.wait_for_election(cx);
         true
     }

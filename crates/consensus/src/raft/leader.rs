@@ -3,7 +3,7 @@
 use super::{
     Append, Batch, Batches, Commands, Event, Forward, ForwardReply, Index, LogId, Msg, NotPlaced, OpenBatch,
     Outcome, Raft, Record, Role, Term, change::Changing, commands::last_of, configuration::Decision,
-    peer::Flow, read::Reads, transfer::Transfer,
+    lease::Lease, peer::Flow, read::Reads, transfer::Transfer,
 };
 use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
 use std::collections::VecDeque;
@@ -31,6 +31,7 @@ pub(super) struct Leader {
     pub uncommitted: VecDeque<(Index, usize)>,
     pub uncommitted_bytes: usize,
     pub transfer: Option<Transfer>,
+    pub lease: Lease,
     /// A change of voters that was asked for here.
     pub changing: Option<Changing>,
 }
@@ -57,6 +58,7 @@ impl Raft {
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
             transfer: None,
+            lease: Lease::default(),
             changing: None,
         }));
         // Whether its term can commit anything is not known yet, and this does not say so.
@@ -412,10 +414,13 @@ impl Raft {
     /// leader. Its entry before is the last one sent, so that a lost append shows. Carries no entries: it goes to
     /// those as well who do not answer.
     pub(super) fn broadcast(&mut self, cx: &mut Cx<'_, Raft>) {
-        let now = cx.now;
+        let (now, wall, leases) = (cx.now, cx.wall, self.config.lease_drift_ppm.is_some());
         let heartbeat = now + self.config.heartbeat;
         let Some(leader) = self.leader_mut() else { return };
         let is_heartbeat = leader.heartbeat_at <= now;
+        if leases && is_heartbeat {
+            leader.beat(now, wall);
+        }
         leader.heartbeat_at = heartbeat;
         leader.notice_at = Time::NEVER;
         let mut shared: Option<Index> = None;

@@ -13,9 +13,10 @@
 //! **check-quorum** (a leader that hears no majority, or whose disk stalls, stops leading), voters that hear a leader do not help
 //! to depose it, **batching and pipelining** with in-flight limits, **ReadIndex** reads, snapshots in pieces,
 //! voters known by their **journal** (one that lost its disk has no vote any more), replicas without a vote,
-//! **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums.
+//! **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums,
+//! reads by **lease**.
 //!
-//! What is absent so far: leases, witness, many groups.
+//! What is absent so far: witness, many groups.
 //!
 //! [`Raft`] is the protocol and sees bytes only. [`RaftPort`] holds the application's
 //! [`StateMachine`](quorate_core::StateMachine), its promises and its client sessions; [`RaftHandle`] is what
@@ -35,6 +36,7 @@ mod ids;
 mod install;
 mod joining;
 mod leader;
+mod lease;
 mod log;
 mod msg;
 #[cfg(feature = "mutations")]

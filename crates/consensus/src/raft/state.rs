@@ -55,6 +55,8 @@ pub struct Raft {
     pub(super) abstains: bool,
     pub(super) election_at: Time,
     pub(super) heard_leader_at: Option<Time>,
+    /// Gives no vote before, as somebody may read by lease; see [`super::lease`].
+    pub(super) bound_until: Time,
     /// For records of entries: the last index they reach, and their mark. For compaction.
     pub(super) marks: VecDeque<(Index, Mark)>,
     pub(super) replayed: Mark,
@@ -125,6 +127,8 @@ pub struct RaftCounters {
     pub nonsense: u64,
     /// Reads confirmed by a round.
     pub reads: u64,
+    /// Reads answered by lease, without one.
+    pub leased_reads: u64,
 }
 
 impl Raft {
@@ -160,6 +164,7 @@ impl Raft {
             abstains: false,
             election_at: Time::NEVER,
             heard_leader_at: None,
+            bound_until: Time::ZERO,
             marks: VecDeque::new(),
             replayed: Mark(0),
             counters: RaftCounters::default(),

@@ -14,6 +14,7 @@ impl Protocol for Raft {
             Input::Message { from, msg } => self.on_message(from, msg, cx),
             Input::Command(Cmd::Propose { first, commands }) => self.on_propose(first, commands, cx),
             Input::Command(Cmd::Read { request }) => self.on_read(request, cx),
+            Input::Command(Cmd::LeasedRead { request }) => self.on_leased_read(request, cx),
             Input::Command(Cmd::ReadThroughLeader { request }) => self.on_read_through_leader(request, cx),
             Input::Command(Cmd::Snapshot { at, data }) => self.on_snapshot_taken(at, data, cx),
             Input::Command(Cmd::Installed { ok }) => self.on_installed(ok, cx),
@@ -112,6 +113,10 @@ impl Raft {
             }
             // Restoring is this node's own matter.
             cx.emit_now(Event::Restore(snapshot.clone()));
+        }
+        // Whom it acknowledged in its last life is forgotten. (On an empty journal nobody.)
+        if !empty {
+            self.bound_until = cx.now + self.config.election_timeout;
         }
         self.wait_for_election(cx);
     }

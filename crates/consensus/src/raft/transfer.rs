@@ -31,6 +31,8 @@ impl Raft {
             return cx.emit_now(Event::NotTransferred { begun: false });
         };
         leader.transfer = Some(Transfer { to, until });
+        // From here on another leader may come at any time (thesis §6.4.1).
+        leader.lease.give_up();
         self.counters.transfers += 1;
         self.seal(cx);
         self.hand_over(to, cx);
@@ -61,6 +63,7 @@ impl Raft {
         }
         self.leader = None;
         self.heard_leader_at = None;
+        self.bound_until = Time::ZERO;
         // News, no promise.
         cx.emit_now(Event::Following { term, leader: None });
         // Not all at the same time.

@@ -79,6 +79,7 @@ pub fn prepare(
         phase: Phase::Fresh,
         frames: Vec::new(),
         asks: VecDeque::new(),
+        gathered: false,
         armed: None,
         sessions: Default::default(),
         lost: Vec::new(),

@@ -78,6 +78,8 @@ struct Life {
     phase: Phase,
     frames: Vec<(NodeId, Bytes)>,
     asks: VecDeque<(ScopeId, AnyAsk)>,
+    /// They were taken from the door before the turn's clock was looked at, and the door is left alone in this turn.
+    gathered: bool,
     /// The wake time at the end of the last turn, if it lay ahead then. Others are not late but batched.
     armed: Option<Time>,
     sessions: Sessions,
@@ -104,11 +106,27 @@ enum Phase {
 }
 
 impl Lane {
+    /// Takes the asks that wait, for the next turn; whether there are any. To be called before the clock is looked at for
+    /// that turn, as [`drive`](crate::drive) does: a read by lease is judged by the turn's time, which must not be earlier
+    /// than the question. A turn without it takes asks itself, and then reads by lease are as fresh as its time says.
+    pub fn gather(&mut self) -> bool {
+        let Some(life) = &mut self.life else { return false };
+        // Before the door is looked at: whoever knocks after that rings again.
+        self.shared.bell.answer();
+        if life.asks.is_empty() {
+            life.door.take(&mut life.asks);
+        }
+        life.gathered = true;
+        !life.asks.is_empty()
+    }
+
     /// One turn, at this time. A panic inside ends the node, not the caller.
     pub fn turn(&mut self, at: Instant) -> Next {
         let Some(life) = &mut self.life else { return Next::Ended };
         let now = self.clock.advance(at);
-        self.shared.bell.answer();
+        if !life.gathered {
+            self.shared.bell.answer();
+        }
         let turned = match self.shared.is_killed() {
             true => Err(Stopped::Killed),
             // What a panic leaves half-done is dropped unseen.
@@ -290,11 +308,12 @@ impl Life {
 
     /// True if there are more that can be taken.
     fn take_asks(&mut self) -> bool {
-        if self.asks.is_empty() {
+        let gathered = std::mem::take(&mut self.gathered);
+        if self.asks.is_empty() && !gathered {
             self.door.take(&mut self.asks);
-            if self.asks.is_empty() {
-                return false;
-            }
+        }
+        if self.asks.is_empty() {
+            return false;
         }
         if self.is_full() {
             // What must happen before there is room again rings the bell.

@@ -12,7 +12,7 @@ pub const SNAPSHOT_REFUSED: &str = "a snapshot is refused";
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 22] = [
+const PATHS: [Path; 23] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),
@@ -28,6 +28,7 @@ const PATHS: [Path; 22] = [
     ("a log is compacted", |c| c.compactions),
     ("a proposal is forwarded", |c| c.forwarded),
     ("a read is confirmed by a round", |c| c.reads),
+    ("a read is answered by lease", |c| c.leased_reads),
     ("a leader hands over", |c| c.transfers),
     ("a voter takes over", |c| c.took_over),
     ("a handover comes to nothing", |c| c.transfers_failed),

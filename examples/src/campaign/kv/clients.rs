@@ -179,6 +179,7 @@ fn draw(number: u64, seen: Option<(u8, Option<u64>)>, rng: &mut Rng) -> Question
     let key = rng.index(2) as u8;
     let value = 1 + rng.within(0..1000);
     match (rng.index(5), seen) {
+        (0, _) if rng.chance(0.5) => Question::Read(key, Read::Lease),
         (0, _) => Question::Read(key, Read::Linearizable),
         (1, _) => Question::Read(key, Read::Follower),
         (4, Some((key, from))) => {

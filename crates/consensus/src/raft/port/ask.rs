@@ -11,6 +11,9 @@ pub enum Read {
     /// Sees everything that was committed before it was asked (ReadIndex: one round trip). Of the leader only: any
     /// other replica rejects it and names the leader.
     Linearizable,
+    /// As `Linearizable`, and without a round trip while the leader has a lease: for as long as clocks keep the bound that
+    /// [`lease_drift_ppm`](crate::raft::RaftConfig::lease_drift_ppm) states. With clocks beyond it it may be stale.
+    Lease,
     /// Just as linearizable, and of any replica: one that does not lead asks the leader up to where it must have
     /// applied, and waits until it has.
     Follower,

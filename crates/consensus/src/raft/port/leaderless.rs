@@ -17,7 +17,11 @@ pub(super) enum Request<S: StateMachine> {
         /// It may be proposed again without harm.
         repeatable: bool,
     },
-    Read(Reader<S>),
+    Read {
+        reader: Reader<S>,
+        /// Without a round, while there is a lease.
+        by_lease: bool,
+    },
     ReadThroughLeader {
         reader: Reader<S>,
         /// The end of its patience, if it has waited before.
@@ -95,14 +99,14 @@ impl<S: StateMachine> Request<S> {
     fn bytes(&self) -> usize {
         match self {
             Request::Propose { data, .. } => data.len(),
-            Request::Read(_) | Request::ReadThroughLeader { .. } => 0,
+            Request::Read { .. } | Request::ReadThroughLeader { .. } => 0,
         }
     }
 
     fn fail(self, why: Reason) {
         match self {
             Request::Propose { waiter, .. } => waiter.give_up(why),
-            Request::Read(reader) | Request::ReadThroughLeader { reader, .. } => reader(Err(why)),
+            Request::Read { reader, .. } | Request::ReadThroughLeader { reader, .. } => reader(Err(why)),
         }
     }
 }

@@ -58,10 +58,13 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             Request::Propose { data, waiter, until, repeatable } => {
                 self.gather(&data, waiter, until, repeatable, cx)
             }
-            Request::Read(reader) => {
+            Request::Read { reader, by_lease } => {
                 let request = self.next_read(cx);
                 self.unconfirmed.push_back((request, reader));
-                cx.command(Cmd::Read { request });
+                cx.command(match by_lease {
+                    true => Cmd::LeasedRead { request },
+                    false => Cmd::Read { request },
+                });
             }
         }
     }

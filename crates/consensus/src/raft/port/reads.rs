@@ -21,7 +21,8 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             }
             Read::Local => self.early.push_back((cx.now + self.config.request_timeout, reader)),
             Read::Follower => self.read_through_leader(reader, None, cx),
-            Read::Linearizable => self.put_forward(Request::Read(reader), cx),
+            Read::Linearizable => self.put_forward(Request::Read { reader, by_lease: false }, cx),
+            Read::Lease => self.put_forward(Request::Read { reader, by_lease: true }, cx),
         }
     }
 
