@@ -9,7 +9,8 @@
 //! something of this leader's own term.
 
 use super::{
-    Batch, Configuration, ConfigurationError, Electors, Event, Index, Msg, Quorums, Raft, Role, Voter,
+    Batch, Configuration, ConfigurationError, Electors, Event, Index, Msg, Mutation, Quorums, Raft, Role,
+    Voter,
 };
 use quorate_core::{Cx, NodeId, Time, quorum::Electorate};
 use std::collections::BTreeMap;
@@ -226,7 +227,8 @@ impl Raft {
         let (upto, since) = *round;
         let settled = self.commit >= leader.first && self.commit >= self.history.since();
         let joint = self.history.in_force().is_none_or(|configuration| configuration.is_joint());
-        if !settled || joint || leader.transfer.is_some() || self.laggard(change, upto).is_some() {
+        let early = self.config.suffers(Mutation::ChangeTooEarly);
+        if !settled && !early || joint || leader.transfer.is_some() || self.laggard(change, upto).is_some() {
             return;
         }
         let (request, change) = (*request, change.clone());
@@ -260,7 +262,8 @@ impl Raft {
         if let Some(changing) = self.leader_mut().and_then(|leader| leader.changing.as_mut()) {
             (changing.waits, changing.until) = (None, Time::NEVER);
         }
-        self.configure(Configuration { incoming, outgoing: Some(outgoing) }, cx);
+        let outgoing = (!self.config.suffers(Mutation::ChangeWithoutJoint)).then_some(outgoing);
+        self.configure(Configuration { incoming, outgoing }, cx);
     }
 
     fn configure(&mut self, configuration: Configuration, cx: &mut Cx<'_, Raft>) {

@@ -1,6 +1,6 @@
 //! Elections: pre-vote, vote, and who may not disturb whom (Raft §5.2, §5.4.1; thesis §9.6).
 
-use super::{Candidacy, Event, LogId, Msg, Raft, Role, Term, VoteReply, configuration::Decision};
+use super::{Candidacy, Event, LogId, Msg, Mutation, Raft, Role, Term, VoteReply, configuration::Decision};
 use quorate_core::{Cx, NodeId};
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ impl Raft {
         if term > self.term {
             self.follow(term, None, cx);
         }
-        let free = self.vote.is_none() || self.vote == Some(from);
+        let free = self.vote.is_none() || self.vote == Some(from) || self.config.suffers(Mutation::VoteTwice);
         // Without regard to whether this replica is a voter by its own log: the candidate's may say so (etcd/raft #10998),
         // and it counts the vote by the journal that it knows.
         let granted = term == self.term && free && self.is_up_to_date(last);
@@ -191,11 +191,18 @@ impl Raft {
 
     /// At least as up to date as this replica's log: compared as a pair, term first (Raft §5.4.1).
     fn is_up_to_date(&self, last: LogId) -> bool {
-        last >= self.log.last()
+        match self.log.last() {
+            _ if self.config.suffers(Mutation::VoteForShorterLog) => true,
+            own if self.config.suffers(Mutation::LogsByLengthOnly) => last.index >= own.index,
+            own => last >= own,
+        }
     }
 
     /// Leads, or heard a leader within the least election timeout.
     pub(super) fn hears_leader(&self, cx: &Cx<'_, Raft>) -> bool {
+        if self.config.suffers(Mutation::UnboundByNewerTerm) {
+            return self.is_leader();
+        }
         let recently = |at| cx.now.since(at) < self.config.election_timeout;
         self.is_leader() || (self.leader.is_some() && self.heard_leader_at.is_some_and(recently))
     }

@@ -1,6 +1,6 @@
 //! Following: entries in, with the log matching property kept (Raft §5.3).
 
-use super::{Append, AppendReply, Batch, Batches, Event, Index, LogId, Msg, Outcome, Raft, Record};
+use super::{Append, AppendReply, Batch, Batches, Event, Index, LogId, Msg, Mutation, Outcome, Raft, Record};
 use quorate_core::{Cx, NodeId};
 
 impl Raft {
@@ -11,7 +11,9 @@ impl Raft {
         }
         // Entries up to the commit index are the same everywhere, so nothing there needs to match anew, and a
         // stale append never takes back what is behind it.
-        if prev.index > self.commit && !self.log.has(prev) {
+        let blind =
+            self.config.suffers(Mutation::AppendWithoutPrevious) && prev.index <= self.log.last().index;
+        if prev.index > self.commit && !self.log.has(prev) && !blind {
             self.counters.conflicts += 1;
             let hint = self.log.last_upto(prev.index.min(self.log.last().index), prev.term);
             let outcome = Outcome::Conflict { refused: prev.index, hint };
@@ -32,14 +34,18 @@ impl Raft {
         }
         let reply =
             Msg::AppendReply(AppendReply { term: self.term, round, outcome: Outcome::Matched(matched) });
-        if self.ack_before_sync() {
+        if self.config.suffers(Mutation::AckBeforeSync) {
             // The planted bug: this does promise something.
             cx.send_now(from, reply);
         } else {
             cx.send(from, reply);
         }
         // Not beyond what is known to be the leader's: a longer log here may end in somebody else's entries.
-        self.learn_commit(commit.min(matched), cx);
+        let known = match self.config.suffers(Mutation::CommitBeyondMatched) {
+            true => self.log.last().index,
+            false => matched,
+        };
+        self.learn_commit(commit.min(known), cx);
         if self.commit >= commit {
             self.catch_up(commit, cx);
         }
@@ -98,6 +104,9 @@ impl Raft {
     fn first_difference(&self, batch: &Batch) -> Option<Index> {
         let last = self.log.last().index;
         if batch.first() == last + 1 {
+            return Some(batch.first());
+        }
+        if self.config.suffers(Mutation::StaleAppendTruncates) && batch.first() > self.commit {
             return Some(batch.first());
         }
         let from = batch.first().max(self.commit + 1);

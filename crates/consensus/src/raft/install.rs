@@ -1,8 +1,8 @@
 //! Snapshots: taken, sent in pieces, installed (Raft §7).
 
 use super::{
-    Configuration, Event, Index, LogId, Msg, Raft, Record, Role, Snapshot, SnapshotChunk, SnapshotReply,
-    Term, peer::Flow, record::begin_checksum,
+    Configuration, Event, Index, LogId, Msg, Mutation, Raft, Record, Role, Snapshot, SnapshotChunk,
+    SnapshotReply, Term, peer::Flow, record::begin_checksum,
 };
 use bytes::{Bytes, BytesMut};
 use quorate_core::{Cx, Mark, NodeId, Time};
@@ -56,7 +56,10 @@ impl Raft {
         }
         assert!(at.index <= self.commit, "a snapshot of what is not committed");
         // There is one: nothing is committed before.
-        let Some(configuration) = self.history.at(at.index).cloned() else { return };
+        let Some(mut configuration) = self.history.at(at.index).cloned() else { return };
+        if self.config.suffers(Mutation::SnapshotWithoutOutgoing) {
+            configuration = Arc::new(Configuration::simple(configuration.incoming.clone()));
+        }
         self.history.begin(at.index, configuration.clone());
         self.snapshot = Some(Snapshot { last: at, configuration, data });
         self.counters.compactions += 1;

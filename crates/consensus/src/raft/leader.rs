@@ -1,9 +1,9 @@
 //! Leading: batches out, acknowledgements in, the commit index forward (Raft §5.3, §5.4.2).
 
 use super::{
-    Append, Batch, Batches, Commands, Event, Forward, ForwardReply, Index, LogId, Msg, NotPlaced, OpenBatch,
-    Outcome, Raft, Record, Role, Term, change::Changing, commands::last_of, configuration::Decision,
-    lease::Lease, peer::Flow, read::Reads, transfer::Transfer,
+    Append, Batch, Batches, Commands, Event, Forward, ForwardReply, Index, LogId, Msg, Mutation, NotPlaced,
+    OpenBatch, Outcome, Raft, Record, Role, Term, change::Changing, commands::last_of,
+    configuration::Decision, lease::Lease, peer::Flow, read::Reads, transfer::Transfer,
 };
 use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
 use std::collections::VecDeque;
@@ -191,16 +191,14 @@ impl Raft {
         self.marks.push_back((batch.last(), mark));
         self.hold(batch.clone(), cx.now);
         self.send_batch(batch, cx);
-        if self.peers.is_empty() || cx.durable() >= mark || self.ack_before_sync() {
+        if self.peers.is_empty() || cx.durable() >= mark || self.counts_itself_early() {
             self.on_own_durable(cx);
         }
     }
 
-    pub(super) fn ack_before_sync(&self) -> bool {
-        #[cfg(feature = "mutations")]
-        return self.config.mutation == Some(super::Mutation::AckBeforeSync);
-        #[cfg(not(feature = "mutations"))]
-        false
+    fn counts_itself_early(&self) -> bool {
+        let bugs = [Mutation::AckBeforeSync, Mutation::LeaderCountsItselfEarly];
+        bugs.into_iter().any(|bug| self.config.suffers(bug))
     }
 
     /// Sends a new batch to every follower that has all before it: one message, encoded once.
@@ -344,7 +342,7 @@ impl Raft {
             self.learn_term(from, term, cx);
             return false;
         }
-        if term < self.term {
+        if term < self.term && !self.config.suffers(Mutation::StaleAckCounts) {
             return false;
         }
         let now = cx.now;
@@ -362,7 +360,7 @@ impl Raft {
 
     /// Own entries reached the disk: only now does this leader count itself.
     pub(super) fn on_own_durable(&mut self, cx: &mut Cx<'_, Raft>) {
-        let all = self.ack_before_sync();
+        let all = self.counts_itself_early();
         let Some(leader) = self.leader_mut() else { return };
         while let Some((mark, index, _)) = leader.writing.front()
             && (*mark <= cx.durable() || all)
@@ -381,7 +379,9 @@ impl Raft {
             return;
         }
         // Figure 8: an entry of an older term is committed only by one of this term behind it.
-        if self.log.term_at(index) != Some(self.term) && !self.commits_older_terms() {
+        if self.log.term_at(index) != Some(self.term)
+            && !self.config.suffers(Mutation::CommitOlderTermByCounting)
+        {
             return;
         }
         let before = std::mem::replace(&mut self.commit, index);
@@ -401,13 +401,6 @@ impl Raft {
         self.catch_up(index, cx);
         self.confirm_reads(cx);
         self.on_change_committed(cx);
-    }
-
-    fn commits_older_terms(&self) -> bool {
-        #[cfg(feature = "mutations")]
-        return self.config.mutation == Some(super::Mutation::CommitOlderTermByCounting);
-        #[cfg(not(feature = "mutations"))]
-        false
     }
 
     /// A new round for every follower: heartbeat, commit index, and the question whether this is still the

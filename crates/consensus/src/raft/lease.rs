@@ -12,7 +12,7 @@
 //! the term. Nor has one whose two clocks disagree about how much time has passed: the machine was suspended, or somebody
 //! set it.
 
-use super::{Event, Raft, Role, leader::Leader};
+use super::{Event, Mutation, Raft, Role, leader::Leader};
 use quorate_core::{Cx, Time, Wall};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -59,7 +59,9 @@ impl Raft {
         let (Role::Leader(leader), Some(ppm)) = (&self.role, self.config.lease_drift_ppm) else {
             return false;
         };
-        if leader.lease.void || self.commit < leader.first {
+        if leader.lease.void && !self.config.suffers(Mutation::LeaseOutlivesTransfer)
+            || self.commit < leader.first
+        {
             return false;
         }
         let heard = self.quorum_index(leader.round, |peer| peer.round);
@@ -70,7 +72,10 @@ impl Raft {
         let drift = Duration::from_nanos(
             (self.config.election_timeout.as_nanos() as u64 / 1_000_000) * u64::from(ppm),
         );
-        let lease = self.config.election_timeout.saturating_sub(drift * 2);
+        let lease = match self.config.suffers(Mutation::LeaseTooLong) {
+            true => self.config.election_timeout * 3,
+            false => self.config.election_timeout.saturating_sub(drift * 2),
+        };
         let passed = cx.now.since(beat.at);
         let by_wall = Duration::from_nanos(cx.wall.0.saturating_sub(beat.wall.0));
         let went_back = cx.wall.0 < beat.wall.0;
@@ -89,6 +94,6 @@ impl Raft {
     /// Whether this voter may not vote yet for anybody but who led: it acknowledged a leader less than an election
     /// timeout ago, or may have, before it was restarted.
     pub(super) fn is_bound(&self, now: Time) -> bool {
-        now < self.bound_until
+        now < self.bound_until && !self.config.suffers(Mutation::UnboundByNewerTerm)
     }
 }

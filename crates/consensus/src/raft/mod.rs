@@ -39,7 +39,6 @@ mod leader;
 mod lease;
 mod log;
 mod msg;
-#[cfg(feature = "mutations")]
 mod mutation;
 mod peer;
 mod port;
@@ -65,6 +64,8 @@ pub use msg::{
     Append, AppendReply, Batches, Candidacy, Forward, ForwardReply, Msg, NotPlaced, Outcome, Pin, Pulled,
     SnapshotChunk, SnapshotReply, VoteReply,
 };
+#[cfg(not(feature = "mutations"))]
+use mutation::Mutation;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
 pub use port::{RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId};

@@ -13,13 +13,14 @@
 //!
 //! What is left out: what the other's log no longer holds is not pulled as a snapshot.
 
-use super::{Batches, LogId, Msg, Pulled, Raft, Role};
+use super::{Batches, LogId, Msg, Mutation, Pulled, Raft, Role};
 use quorate_core::{Cx, NodeId};
 
 impl Raft {
     /// A voter refused a pre-vote; its log ends in `last`.
     pub(super) fn on_refused(&mut self, by: NodeId, last: LogId, cx: &mut Cx<'_, Raft>) {
-        let better = last > self.pull.map_or(self.log.last(), |(_, best)| best.max(self.log.last()));
+        let better = self.config.suffers(Mutation::PullAnyLog)
+            || last > self.pull.map_or(self.log.last(), |(_, best)| best.max(self.log.last()));
         if self.role == Role::PreCandidate && better && self.may_pull_from(by) {
             self.pull = Some((by, last));
             self.ask_for_suffix(by, self.log.last(), cx);
@@ -76,7 +77,8 @@ impl Raft {
         };
         let known = self.log.has(after) && after.index >= self.commit;
         let sound = batches.as_slice().iter().all(|b| b.term() <= self.term && b.last_id().is_plausible());
-        if !known || !sound || end <= self.log.last() {
+        let shorter = end <= self.log.last() && !self.config.suffers(Mutation::PullAnyLog);
+        if !known || !sound || shorter {
             self.counters.nonsense += u64::from(!sound);
             self.pull = None;
             return;

@@ -1,7 +1,8 @@
 //! Whose word counts: voters of the configuration in force, under the journal that it names.
 
-use super::{Index, Raft, Voter, configuration::Decision, peer::Peer};
+use super::{Configuration, Index, Mutation, Raft, Voter, configuration::Decision, peer::Peer};
 use quorate_core::{JournalId, NodeId};
+use std::borrow::Cow;
 
 impl Raft {
     /// Whether the node votes, on whatever disk: by the configuration in force, or by the founding before there is one.
@@ -51,32 +52,54 @@ impl Raft {
 
     /// Whether this replica and the peers of which `says` is true decide.
     pub(super) fn is_quorum(&self, decision: Decision, says: impl Fn(&Peer) -> bool) -> bool {
-        let Some(configuration) = self.history.in_force() else { return false };
-        #[cfg(feature = "mutations")]
-        if self.config.mutation == Some(super::Mutation::QuorumOffByOne) {
+        let Some(configuration) = self.deciding() else { return false };
+        if self.config.suffers(Mutation::QuorumOffByOne) {
             let all = self.peers.iter().filter(|peer| peer.voter && says(peer)).count() + 1;
             return all >= configuration.nodes().len() / 2;
         }
         configuration.is_quorum(decision, |voter| match voter.node == self.id {
             true => self.journal() == Some(voter.journal),
-            false => self.peer(voter.node).is_some_and(|peer| peer.speaks_as(voter) && says(peer)),
+            false => self.peer(voter.node).is_some_and(|peer| self.hears_as(peer, voter) && says(peer)),
         })
+    }
+
+    /// Who decides now.
+    fn deciding(&self) -> Option<Cow<'_, Configuration>> {
+        let configuration = self.history.in_force()?;
+        if self.config.suffers(Mutation::JointByOneBody) {
+            return Some(Cow::Owned(Configuration::simple(configuration.incoming.clone())));
+        }
+        Some(Cow::Borrowed(configuration))
+    }
+
+    fn hears_as(&self, peer: &Peer, voter: &Voter) -> bool {
+        peer.speaks_as(voter) || self.config.suffers(Mutation::JournalIgnored)
     }
 
     /// The highest index that a quorum has reached: `own` here, and what `reached` says of each peer that counts.
     pub(super) fn quorum_index(&self, own: Index, reached: impl Fn(&Peer) -> Index) -> Index {
-        let Some(configuration) = self.history.in_force() else { return 0 };
-        #[cfg(feature = "mutations")]
-        if self.config.mutation == Some(super::Mutation::QuorumOffByOne) {
+        let Some(configuration) = self.deciding() else { return 0 };
+        if self.config.suffers(Mutation::QuorumOffByOne) {
             let mut all: Vec<Index> = self.peers.iter().filter(|peer| peer.voter).map(reached).collect();
             all.push(own);
             all.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
             return all[(configuration.nodes().len() / 2).max(1).min(all.len()) - 1];
         }
+        if self.config.suffers(Mutation::RemovedLeaderCounts) && !self.may_vote() {
+            let index = |voter: &Voter| self.peer(voter.node).map_or(0, &reached);
+            return configuration
+                .incoming
+                .voters()
+                .iter()
+                .map(|(voter, _)| index(voter))
+                .max()
+                .unwrap_or(0)
+                .min(own);
+        }
         configuration.quorum_index(|voter| match voter.node == self.id {
             true if self.journal() == Some(voter.journal) => own,
             true => 0,
-            false => self.peer(voter.node).filter(|peer| peer.speaks_as(voter)).map_or(0, &reached),
+            false => self.peer(voter.node).filter(|peer| self.hears_as(peer, voter)).map_or(0, &reached),
         })
     }
 }

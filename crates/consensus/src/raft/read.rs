@@ -1,7 +1,7 @@
 //! Linearizable reads without a log entry: ReadIndex (thesis §6.4). Each waits for one round, asked after it
 //! came; many share a round.
 
-use super::{Event, Index, LogId, Msg, NotPlaced, Raft, Role};
+use super::{Event, Index, LogId, Msg, Mutation, NotPlaced, Raft, Role};
 use quorate_core::{Cx, NodeId};
 use std::collections::VecDeque;
 
@@ -96,23 +96,17 @@ impl Raft {
     /// does not know how far its predecessors had committed (thesis §6.4, step 1).
     pub(super) fn ask_for_reads(&mut self, cx: &mut Cx<'_, Raft>) {
         let commit = self.commit;
-        let early = self.reads_early();
+        let early = self.config.suffers(Mutation::ReadBeforeFirstCommit);
+        let old = self.config.suffers(Mutation::ReadByAnOldRound);
         let Role::Leader(leader) = &mut self.role else { return };
         if !leader.reads.is_waiting(commit >= leader.first || early) {
             return;
         }
-        leader.round += 1;
+        leader.round += u64::from(!old);
         let reads = std::mem::take(&mut leader.reads.waiting);
         leader.reads.asked.push_back((leader.round, commit, reads));
         self.broadcast(cx);
         self.confirm_reads(cx);
-    }
-
-    fn reads_early(&self) -> bool {
-        #[cfg(feature = "mutations")]
-        return self.config.mutation == Some(super::Mutation::ReadBeforeFirstCommit);
-        #[cfg(not(feature = "mutations"))]
-        false
     }
 
     /// Answers the reads whose round a quorum has answered: nobody else can have committed anything before it
@@ -122,7 +116,10 @@ impl Raft {
         if leader.reads.asked.is_empty() {
             return;
         }
-        let confirmed = self.quorum_index(leader.round, |peer| peer.round);
+        let confirmed = match self.config.suffers(Mutation::ReadUnconfirmed) {
+            true => leader.round,
+            false => self.quorum_index(leader.round, |peer| peer.round),
+        };
         let Role::Leader(leader) = &mut self.role else { return };
         while let Some((round, _, _)) = leader.reads.asked.front()
             && *round <= confirmed

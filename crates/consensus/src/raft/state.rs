@@ -1,8 +1,8 @@
 //! A replica's state, and how it is rebuilt from its records.
 
 use super::{
-    Batch, Configuration, Founding, Index, Log, LogId, RaftConfig, RaftConfigError, Record, Snapshot, Term,
-    history::History, install::Install, leader::Leader, peer::Peer,
+    Batch, Configuration, Founding, Index, Log, LogId, Mutation, RaftConfig, RaftConfigError, Record,
+    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer,
 };
 use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -307,11 +307,7 @@ impl Raft {
 
     /// The highest term that the journal may hold something of.
     fn known_term(&self) -> Term {
-        #[cfg(feature = "mutations")]
-        if self.config.mutation == Some(super::Mutation::VoteNotPersisted) {
-            return Term::MAX;
-        }
-        self.term
+        if self.config.suffers(Mutation::VoteNotPersisted) { Term::MAX } else { self.term }
     }
 
     /// Takes entries back from `first` on, in the log and in what is known of its records.
@@ -321,7 +317,9 @@ impl Raft {
         }
         self.log.truncate_from(first);
         let since = self.history.since();
-        self.history.truncate_from(first);
+        if !self.config.suffers(Mutation::ConfigurationNotTakenBack) {
+            self.history.truncate_from(first);
+        }
         if self.history.since() != since {
             // A leader takes nothing back.
             self.reconfigure(Time::ZERO);

@@ -1,6 +1,6 @@
 //! The one way in.
 
-use super::{AppendReply, Cmd, Event, Founding, Msg, Raft, Record, Role, Term};
+use super::{AppendReply, Cmd, Event, Founding, Msg, Mutation, Raft, Record, Role, Term};
 use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, Mark, NodeId, Protocol, Time};
 
 impl Protocol for Raft {
@@ -193,8 +193,7 @@ impl Raft {
 
     /// Term and vote are one record (Raft figure 2).
     pub(super) fn write_hard(&mut self, cx: &mut Cx<'_, Raft>) -> Mark {
-        #[cfg(feature = "mutations")]
-        if self.config.mutation == Some(super::Mutation::VoteNotPersisted) {
+        if self.config.suffers(Mutation::VoteNotPersisted) {
             return cx.durable();
         }
         cx.append(Record::Hard { term: self.term, vote: self.vote })

@@ -2,7 +2,7 @@
 //! comes back with their answers.
 
 use super::{APPLY_BYTES, Done, Machine, RaftPort};
-use crate::raft::{Batch, Raft};
+use crate::raft::{Batch, Mutation, Raft};
 use quorate_core::{Decider, Job, StateMachine};
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
@@ -23,18 +23,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
 
     pub(super) fn serialise(&mut self) -> Option<Job> {
         let frozen = self.frozen.take()?;
-        let without_sessions = self.without_sessions();
+        let without_sessions = self.config.suffers(Mutation::SnapshotWithoutSessions);
         Some(Job::pool(move |_| {
             let at = frozen.at;
             Done::<S>::Serialised { at, data: frozen.encode(without_sessions) }
         }))
-    }
-
-    pub(super) fn without_sessions(&self) -> bool {
-        #[cfg(feature = "mutations")]
-        return self.config.mutation == Some(crate::raft::Mutation::SnapshotWithoutSessions);
-        #[cfg(not(feature = "mutations"))]
-        false
     }
 
     pub(super) fn thaw(&mut self) -> Option<Job> {

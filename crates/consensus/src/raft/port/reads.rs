@@ -2,7 +2,7 @@
 
 use super::ask::{RaftStatus, Read, Reader};
 use super::{RaftPort, Request};
-use crate::raft::{Index, LogId, Raft};
+use crate::raft::{Index, LogId, Mutation, Raft};
 use quorate_core::{Decider, PortCx, Reason, StateMachine, Time};
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
@@ -56,7 +56,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let applied = machine.applied.index;
         self.confirmed_until = Time::NEVER;
         for (index, until, reader) in std::mem::take(&mut self.confirmed) {
-            match index <= applied {
+            match index <= applied || self.config.suffers(Mutation::ReadUnapplied) {
                 true => reader(Ok(&machine.state)),
                 false => {
                     self.confirmed_until = self.confirmed_until.min(until);
