@@ -25,4 +25,5 @@ mod snapshots;
 mod strangers;
 mod tally;
 mod through_leader;
+mod transcripts;
 mod transfer;
