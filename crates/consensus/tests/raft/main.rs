@@ -14,6 +14,7 @@ mod journal;
 mod leaderless;
 mod made;
 mod page;
+mod paper;
 mod partial;
 mod ports;
 mod reads;

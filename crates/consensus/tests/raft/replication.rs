@@ -20,7 +20,7 @@ fn follower() -> (Cluster, u64) {
     (cluster, group)
 }
 
-fn terms(cluster: &Cluster, id: NodeId) -> Vec<Term> {
+pub fn terms(cluster: &Cluster, id: NodeId) -> Vec<Term> {
     let log = cluster.raft(id).log();
     (log.base().index + 1..=log.last().index).map(|index| log.term_at(index).unwrap()).collect()
 }
@@ -132,7 +132,7 @@ fn the_commit_index_goes_no_further_than_what_is_known_to_match() {
 }
 
 /// Has a node elected that runs alone, with the hand-made votes of these peers; its term.
-fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
+pub fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
     for peer in peers {
         let boot = Boot { incarnation: 1, journal: JournalId(peer.0.into()) };
         cluster.step(F, Input::Link { peer: *peer, state: LinkState::Up(boot) });
@@ -157,7 +157,7 @@ fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
     term
 }
 
-fn matched(term: Term, index: Index) -> Msg {
+pub fn matched(term: Term, index: Index) -> Msg {
     Msg::AppendReply(AppendReply { term, round: 1, outcome: Outcome::Matched(index) })
 }
 
