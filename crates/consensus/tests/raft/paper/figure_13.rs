@@ -86,6 +86,20 @@ fn an_existing_or_partial_snapshot_with_a_smaller_index_is_discarded() {
     assert_eq!((cluster.last(F), cluster.raft(F).commit()), (LogId::new(1, 9), 9));
 }
 
+// Step 5, the other way round: everything that the snapshot stands for is committed here, so the answer is how far that is.
+#[test]
+fn a_snapshot_that_ends_no_further_than_the_commit_index_is_answered_and_not_installed() {
+    for index in 1..=6 {
+        let (mut cluster, group) = alone(3);
+        cluster.deliver(L, F, append(group, 1, LogId::ZERO, 4, vec![entries(1, 1, 5)]));
+        cluster.wire.clear();
+        cluster.deliver(L, F, piece(group, 1, LogId::new(1, index), 0, 15));
+        let matched = |msg: &Msg| matches!(msg, Msg::AppendReply(r) if r.outcome == Outcome::Matched(4));
+        assert_eq!(sent(&mut cluster).iter().any(|(_, msg)| matched(msg)), index <= 4, "{index}");
+        assert_eq!(installs(&mut cluster).is_empty(), index <= 4, "{index}");
+    }
+}
+
 // "6. If existing log entry has same index and term as snapshot's last included entry, retain log entries following it and
 // reply. 7. Discard the entire log." Every snapshot of every term against a log of terms 1 1 1 2 2 2.
 #[test]

@@ -12,6 +12,7 @@ mod section_8;
 use crate::cluster::{Cluster, ids};
 use quorate_consensus::raft::{Append, Candidacy, Founding, LogId, Msg, RaftConfig, Term, VoteReply};
 use quorate_core::{Boot, Input, JournalId, LinkState, NodeId};
+use std::time::Duration;
 
 const F: NodeId = NodeId(1);
 const L: NodeId = NodeId(2);
@@ -55,6 +56,8 @@ fn candidate(founders: u64) -> (Cluster, u64) {
         cluster.deliver(L, F, heartbeat);
     }
     until_it_asks(&mut cluster);
+    // The answers come just before its timer goes off again.
+    cluster.now = cluster.now + Duration::from_millis(148);
     let term = cluster.raft(F).term() + 1;
     for peer in ids(founders).into_iter().skip(1).take(founders as usize / 2) {
         cluster.deliver(peer, F, Msg::PreVoteReply(yes(term)));

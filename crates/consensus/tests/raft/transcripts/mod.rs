@@ -12,6 +12,7 @@ mod words;
 
 use quorate_consensus::raft::RaftConfig;
 use stage::Stage;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Lines of what happened before a transcript could not go on.
@@ -56,7 +57,9 @@ fn every_transcript_comes_out_as_it_is_written() {
     let write = std::env::var_os("QUORATE_GOLDEN").is_some_and(|value| value == "write");
     let mut wrong = Vec::new();
     for (name, path, text) in all() {
-        match run(&text, RaftConfig::default()) {
+        // A replica's own assertions are to be told with the transcript that they failed in.
+        let now = catch_unwind(AssertUnwindSafe(|| run(&text, RaftConfig::default())));
+        match now.unwrap_or_else(|_| Err((0, "a replica panicked".into()))) {
             Err((line, why)) => wrong.push(format!("{name}.txt:{line}: {why}")),
             Ok(now) if now == text => {}
             Ok(now) if write => std::fs::write(&path, &now).unwrap(),
