@@ -42,18 +42,17 @@ fn rows(page: &str) -> Vec<[&str; 3]> {
         .collect()
 }
 
-/// Whether a file of this name, or one in a folder of this name, says so.
+/// Whether a file of this name, or one in a folder of this name, says so. A file may be named with its folder.
 fn any(sources: &[Source], file: &str, says: impl Fn(&str) -> bool) -> bool {
-    let is = |path: &Path| {
-        path.file_name().is_some_and(|name| name == file)
-            || path.parent().and_then(Path::file_name).is_some_and(|name| name == file)
-    };
+    let file = file.replace("::", "/");
+    let is =
+        |path: &Path| path.ends_with(&file) || path.parent().is_some_and(|folder| folder.ends_with(&file));
     sources.iter().any(|(path, text)| is(path) && says(text))
 }
 
 /// A function or a type of a file, or a file of a folder; a variant of a type; a file.
 fn is_code(sources: &[Source], name: &str) -> bool {
-    match name.split_once("::") {
+    match name.rsplit_once("::") {
         None => any(sources, name, |_| true),
         Some((of, variant)) if of.starts_with(char::is_uppercase) => {
             let declared = format!("pub enum {of} ");
@@ -77,7 +76,7 @@ fn is_code(sources: &[Source], name: &str) -> bool {
 
 /// A function that is run as a test.
 fn is_test(sources: &[Source], name: &str) -> bool {
-    let Some((file, test)) = name.split_once("::") else { return false };
+    let Some((file, test)) = name.rsplit_once("::") else { return false };
     any(sources, file, |text| {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let is_its = |line: &&str| line.starts_with(&format!("fn {test}("));

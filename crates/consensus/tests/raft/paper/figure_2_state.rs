@@ -1,6 +1,6 @@
 //! Figure 2, the box "State".
 
-use super::{F, L, M, alone, appends, sent, until_it_asks, vote};
+use super::{F, L, M, alone, appends, meet, sent, until_it_asks, vote};
 use crate::cluster::{Cluster, ids};
 use crate::made::{append, entries};
 use crate::replication::{elect_alone, matched};
@@ -167,6 +167,7 @@ fn match_index_increases_monotonically() {
 #[test]
 fn a_candidate_stands_for_a_term_behind_the_latest_that_it_has_seen() {
     let (mut cluster, group) = alone(3);
+    meet(&mut cluster, 3);
     cluster.deliver(L, F, append(group, 7, LogId::ZERO, 0, vec![]));
     until_it_asks(&mut cluster);
     for peer in [L, M] {

@@ -42,16 +42,34 @@ fn yes(term: Term) -> VoteReply {
 /// Time passes and nobody answers until it asks whether it would be elected; what it has sent since is left on the wire.
 fn until_it_asks(cluster: &mut Cluster) {
     let asked = cluster.raft(F).counters().pre_campaigns;
-    while cluster.raft(F).counters().pre_campaigns == asked {
+    for _ in 0..1_000 {
         cluster.pass_where(1, |_, _| false);
+        if cluster.raft(F).counters().pre_campaigns > asked {
+            return cluster.wire.clear();
+        }
     }
-    cluster.wire.clear();
+    panic!("it asks nobody");
 }
 
-/// It has heard a leader of the founding, asks, and a majority would vote for it: a candidate, its requests on the wire.
+/// The other founders say that they have met all, as this one has.
+fn meet(cluster: &mut Cluster, founders: u64) {
+    cluster.step(
+        F,
+        Input::Link { peer: NodeId(2), state: LinkState::Up(Boot { incarnation: 1, journal: JournalId(2) }) },
+    );
+    let pins = sent(cluster).into_iter().find(|(_, msg)| matches!(msg, Msg::Pins { digest: Some(_), .. }));
+    let Some((_, Msg::Pins { group, digest, .. })) = pins else { panic!("it has not met them all") };
+    for peer in ids(founders).into_iter().skip(1) {
+        cluster.deliver(peer, F, Msg::Pins { group, digest, ask: false });
+    }
+    assert!(cluster.raft(F).is_founded());
+}
+
+/// All founders have met and one leads; it falls silent, node F asks, and a majority would vote for it: a candidate, its requests on the wire.
 fn candidate(founders: u64) -> (Cluster, u64) {
     let (mut cluster, group) = alone(founders);
     if founders > 1 {
+        meet(&mut cluster, founders);
         let heartbeat = crate::made::append(group, 1, LogId::ZERO, 0, vec![]);
         cluster.deliver(L, F, heartbeat);
     }
