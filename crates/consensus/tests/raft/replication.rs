@@ -132,7 +132,7 @@ fn the_commit_index_goes_no_further_than_what_is_known_to_match() {
 }
 
 /// Has a node elected that runs alone, with the hand-made votes of these peers; its term.
-pub fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
+fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
     for peer in peers {
         let boot = Boot { incarnation: 1, journal: JournalId(peer.0.into()) };
         cluster.step(F, Input::Link { peer: *peer, state: LinkState::Up(boot) });

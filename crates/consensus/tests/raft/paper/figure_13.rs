@@ -1,9 +1,9 @@
 //! Section 7 and figure 13: snapshots and what their receiver does, in pieces.
 
-use super::{F, L, M, alone, appends, sent};
+use super::{F, L, M, alone, appends, lead, sent};
 use crate::cluster::{Cluster, ids};
 use crate::made::{append, entries};
-use crate::replication::{elect_alone, terms};
+use crate::replication::terms;
 use bytes::Bytes;
 use quorate_consensus::raft::{
     AppendReply, Cmd, Event, Index, LogId, Msg, Outcome, RaftConfig, Record, SnapshotChunk,
@@ -167,7 +167,7 @@ fn the_entry_before_the_first_one_kept_is_known_by_name() {
     let (mut cluster, group) = alone(3);
     cluster.deliver(L, F, piece(group, 3, LogId::new(2, 6), 0, 15));
     cluster.command(F, Cmd::Installed { ok: true });
-    elect_alone(&mut cluster, &[L, M]);
+    lead(&mut cluster, 3);
     let first = appends(&mut cluster).into_iter().map(|(_, append)| append.prev);
     assert_eq!(first.collect::<Vec<_>>(), [LogId::new(2, 6); 2]);
 }

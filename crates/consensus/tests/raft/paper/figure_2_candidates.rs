@@ -1,6 +1,6 @@
 //! Figure 2, "Rules for Servers": followers and candidates.
 
-use super::{F, L, M, alone, candidate, sent, until_it_asks, vote, yes};
+use super::{F, L, M, alone, candidate, meet, sent, until_it_asks, vote, yes};
 use crate::cluster::ids;
 use crate::made::{append, entries};
 use quorate_consensus::raft::{Candidacy, LogId, Msg, RaftConfig, VoteReply};
@@ -34,6 +34,7 @@ fn a_follower_answers_whoever_asked_and_asks_nobody() {
 #[test]
 fn a_follower_that_hears_its_leader_does_not_stand_and_one_that_hears_nothing_does() {
     let (mut cluster, group) = alone(3);
+    meet(&mut cluster, 3);
     for _ in 0..60 {
         cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![]));
         cluster.pass_where(50, |_, _| false);

@@ -1,23 +1,21 @@
 //! Figure 2, "Rules for Servers": leaders, and what all servers apply.
 
-use super::{F, L, M, appends, candidate, yes};
+use super::{F, L, M, alone, appends, candidate, lead, yes};
 use crate::cluster::{Cluster, ids};
 use crate::hosts::Hosts;
 use crate::made::{append, entries};
-use crate::replication::{elect_alone, matched};
+use crate::replication::matched;
 use crate::tally::{Do, Tally};
 use quorate_consensus::raft::{
-    AppendReply, Founding, Index, LogId, Msg, Outcome, RaftConfig, RaftHandle, Term,
+    AppendReply, EntryKind, Index, LogId, Msg, Outcome, RaftConfig, RaftHandle, Term,
 };
-use quorate_core::{Input, JournalId, NoDecider, NodeId};
+use quorate_core::{Input, NoDecider, NodeId};
 
 /// A leader of three with so many commands behind its first entry, of which nobody has heard anything.
 fn leader(commands: usize) -> (Cluster, Term) {
-    let mut cluster = Cluster::empty(RaftConfig::default());
-    cluster.add(F, Founding::Found(ids(3)), JournalId(1));
-    let group = cluster.raft(F).group();
+    let (mut cluster, group) = alone(3);
     cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 4)]));
-    let term = elect_alone(&mut cluster, &[L, M]);
+    let term = lead(&mut cluster, 3);
     for _ in 0..commands {
         cluster.propose(F, b"x");
         cluster.step(F, Input::Wake);
@@ -169,8 +167,8 @@ fn every_server_applies_what_is_committed_in_the_order_of_the_log_each_entry_onc
         (1..=3).map(|id| hosts.state::<Tally, NoDecider>(NodeId(id)).added.clone()).collect();
     assert!(states[0] == states[1] && states[1] == states[2], "{states:?}");
     let log = hosts.raft(NodeId(1)).log();
-    let commands = log.batches_within(1, log.last().index).flat_map(|batch| batch.entries());
-    assert_eq!(commands.filter(|entry| !entry.data.is_empty()).count(), states[0].len());
+    let commands = log.batches_within(1, log.last().index).filter(|batch| batch.kind() == EntryKind::Command);
+    assert_eq!(commands.flat_map(|batch| batch.entries()).count(), states[0].len());
     let mut done = 0;
     for (number, ticket) in asked.into_iter().enumerate() {
         let times = states[0].iter().filter(|applied| **applied == number as u64).count();

@@ -1,11 +1,10 @@
 //! Figure 2, the box "State".
 
-use super::{F, L, M, alone, appends, meet, sent, until_it_asks, vote};
-use crate::cluster::{Cluster, ids};
+use super::{F, L, M, alone, appends, lead, meet, sent, until_it_asks, vote};
+use crate::cluster::Cluster;
 use crate::made::{append, entries};
-use crate::replication::{elect_alone, matched};
-use quorate_consensus::raft::{AppendReply, Founding, LogId, Msg, Outcome, RaftConfig, Record};
-use quorate_core::JournalId;
+use crate::replication::matched;
+use quorate_consensus::raft::{AppendReply, LogId, Msg, Outcome, RaftConfig, Record};
 
 #[test]
 fn current_term_is_zero_voted_for_is_null_and_the_log_is_empty_on_first_boot() {
@@ -110,7 +109,7 @@ fn next_index_is_the_leaders_last_index_plus_one_at_its_election() {
             cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, length)]));
         }
         let last = cluster.last(F);
-        elect_alone(&mut cluster, &[L, M]);
+        lead(&mut cluster, 5);
         let first: Vec<_> =
             appends(&mut cluster).into_iter().map(|(to, append)| (to.0, append.prev)).collect();
         assert_eq!(first, [(2, last), (3, last), (4, last), (5, last)]);
@@ -127,17 +126,15 @@ fn match_index_is_zero_again_after_each_election() {
             cluster.step(F, quorate_core::Input::Wake);
         }
     };
-    let mut cluster = Cluster::empty(RaftConfig::default());
-    cluster.add(F, Founding::Found(ids(5)), JournalId(1));
-    let term = elect_alone(&mut cluster, &[L, M]);
+    let (mut cluster, group) = alone(5);
+    let term = lead(&mut cluster, 5);
     propose(&mut cluster);
     cluster.deliver(L, F, matched(term, 6));
     cluster.deliver(M, F, matched(term, 1));
     assert_eq!(cluster.raft(F).commit(), 1);
-    let group = cluster.raft(F).group();
     cluster.deliver(M, F, append(group, term + 1, LogId::new(term, 1), 0, vec![entries(2, term + 1, 1)]));
     assert_eq!(cluster.last(F), LogId::new(term + 1, 2));
-    let term = elect_alone(&mut cluster, &[L, M]);
+    let term = lead(&mut cluster, 5);
     propose(&mut cluster);
     let last = cluster.last(F);
     assert_eq!(last, LogId::new(term, 8));
@@ -150,9 +147,8 @@ fn match_index_is_zero_again_after_each_election() {
 // "matchIndex[]: ... increases monotonically": a late answer about less takes nothing back.
 #[test]
 fn match_index_increases_monotonically() {
-    let mut cluster = Cluster::empty(RaftConfig::default());
-    cluster.add(F, Founding::Found(ids(5)), JournalId(1));
-    let term = elect_alone(&mut cluster, &[L, M]);
+    let (mut cluster, _) = alone(5);
+    let term = lead(&mut cluster, 5);
     cluster.propose(F, b"x");
     cluster.step(F, quorate_core::Input::Wake);
     let last = cluster.last(F).index;

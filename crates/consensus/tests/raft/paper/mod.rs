@@ -83,6 +83,21 @@ fn candidate(founders: u64) -> (Cluster, u64) {
     (cluster, group)
 }
 
+/// Has it elected by a majority, whatever it was before; its term.
+fn lead(cluster: &mut Cluster, founders: u64) -> Term {
+    if !cluster.raft(F).is_founded() {
+        meet(cluster, founders);
+    }
+    until_it_asks(cluster);
+    let term = cluster.raft(F).term() + 1;
+    let majority = ids(founders).into_iter().skip(1).take(founders as usize / 2);
+    for reply in [Msg::PreVoteReply(yes(term)), Msg::VoteReply(yes(term))] {
+        majority.clone().for_each(|peer| cluster.deliver(peer, F, reply.clone()));
+    }
+    assert!(cluster.raft(F).is_leader());
+    term
+}
+
 /// What was sent, and to whom, by node F.
 fn sent(cluster: &mut Cluster) -> Vec<(NodeId, Msg)> {
     let wire = std::mem::take(&mut cluster.wire);

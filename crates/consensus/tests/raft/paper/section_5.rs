@@ -1,22 +1,18 @@
 //! Sections 5.3 to 5.5: figure 3's properties of one log, idempotent requests, servers that crash.
 
-use super::{F, L, M, alone, vote};
+use super::{F, L, M, alone, lead, vote};
 use crate::cluster::{Cluster, ids};
 use crate::made::{append, entries};
-use crate::replication::{elect_alone, matched, terms};
-use quorate_consensus::raft::{
-    AppendReply, Cmd, Founding, LogId, Msg, Outcome, Pulled, RaftConfig, VoteReply,
-};
-use quorate_core::{Input, JournalId, NodeId};
+use crate::replication::{matched, terms};
+use quorate_consensus::raft::{AppendReply, Cmd, LogId, Msg, Outcome, Pulled, VoteReply};
+use quorate_core::{Input, NodeId};
 
 // Figure 3, Leader Append-Only: "a leader never overwrites or deletes entries in its log; it only appends new entries".
 #[test]
 fn a_leader_only_appends_to_its_own_log_whatever_it_is_told() {
-    let mut cluster = Cluster::empty(RaftConfig::default());
-    cluster.add(F, Founding::Found(ids(3)), JournalId(1));
-    let group = cluster.raft(F).group();
+    let (mut cluster, group) = alone(3);
     cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 4)]));
-    let term = elect_alone(&mut cluster, &[L, M]);
+    let term = lead(&mut cluster, 3);
     let conflict = |refused, hint| {
         let outcome = Outcome::Conflict { refused, hint };
         Msg::AppendReply(AppendReply { term, round: 1, outcome })
