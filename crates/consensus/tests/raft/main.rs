@@ -28,3 +28,4 @@ mod tally;
 mod through_leader;
 mod transcripts;
 mod transfer;
+mod voters;

@@ -2,26 +2,15 @@
 
 use super::{F, L, M, alone, appends, lead, sent};
 use crate::cluster::{Cluster, ids};
-use crate::made::{append, entries};
+use crate::made::{self, append, entries};
 use crate::replication::terms;
 use bytes::Bytes;
-use quorate_consensus::raft::{
-    AppendReply, Cmd, Event, Index, LogId, Msg, Outcome, RaftConfig, Record, SnapshotChunk,
-};
+use quorate_consensus::raft::{AppendReply, Cmd, Event, Index, LogId, Msg, Outcome, RaftConfig, Record};
 
 const STATE: &[u8] = b"the whole state";
 
 fn piece(group: u64, term: u64, last: LogId, from: usize, upto: usize) -> Msg {
-    Msg::Snapshot(Box::new(SnapshotChunk {
-        group,
-        term,
-        round: 1,
-        last,
-        total: STATE.len() as u64,
-        checksum: crc32fast::hash(STATE),
-        offset: from as u64,
-        data: Bytes::from_static(&STATE[from..upto]),
-    }))
+    Msg::Snapshot(Box::new(made::piece(group, term, 1, &made::snapshot(last, STATE), from, upto)))
 }
 
 fn installs(cluster: &mut Cluster) -> Vec<LogId> {

@@ -1,8 +1,8 @@
 //! How messages, records and events are written in a transcript: one short line each.
 
 use quorate_consensus::raft::{
-    Append, AppendReply, Batch, Batches, Candidacy, Commands, EntryKind, Event, Index, LogId, Msg, NotPlaced,
-    Outcome, Record, Snapshot, VoteReply,
+    Append, AppendReply, Batch, Batches, Candidacy, Commands, Configuration, Electors, EntryKind, Event,
+    Index, LogId, Msg, NotPlaced, Outcome, Record, Snapshot, VoteReply,
 };
 use quorate_core::NodeId;
 use std::collections::BTreeMap;
@@ -33,11 +33,23 @@ pub fn batch(batch: &Batch) -> String {
     if batch.kind() == EntryKind::Noop {
         return format!("[{name} noop]");
     }
+    if let Some(configuration) = batch.as_configuration() {
+        return format!("[{name} {}]", voters(&configuration));
+    }
     let data: Vec<String> = batch.entries().map(|e| String::from_utf8_lossy(e.data).into_owned()).collect();
     match data.len() {
         0..=6 => format!("[{name} {}]", data.join(" ")),
         _ => format!("[{}..={}]", batch.first(), batch.last_id()),
     }
+}
+
+/// Who decides: `voters 1 2 3`, and on the way from these to others `voters 1 2 3 and 1 2 4`.
+fn voters(configuration: &Configuration) -> String {
+    let names = |electors: &Electors| {
+        electors.voters().iter().map(|(voter, _)| voter.node.0.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let outgoing = configuration.outgoing.as_ref().map(|electors| names(electors) + " and ");
+    format!("voters {}{}", outgoing.unwrap_or_default(), names(&configuration.incoming))
 }
 
 fn batches(all: &Batches) -> String {
@@ -114,6 +126,7 @@ impl Names {
             Msg::ReadIndexReply { request, index: Err(e) } => {
                 format!("ReadIndexReply read {request}: {}", why(*e))
             }
+            Msg::LedBy { leader, .. } => format!("LedBy {}", leader.0),
             Msg::TakeOver { term, .. } => format!("TakeOver t{term}"),
         };
         text + &self.group(msg)
@@ -130,6 +143,7 @@ impl Names {
             Msg::Pull { group, .. }
             | Msg::Resigned { group, .. }
             | Msg::Pins { group, .. }
+            | Msg::LedBy { group, .. }
             | Msg::TakeOver { group, .. }
             | Msg::ReadIndex { group, .. } => *group,
             _ => return String::new(),
@@ -191,6 +205,9 @@ impl Names {
             Event::ReadRefused { request, why: e } => format!("read {request} is refused: {}", why(*e)),
             Event::Restore(s) => format!("begin with {}", snapshot(s)),
             Event::Install(s) => format!("install {}", snapshot(s)),
+            Event::Changed { request } => format!("change {request} is complete"),
+            Event::NotChanged { request, why } => format!("change {request} is refused: {why}"),
+            Event::Configured { index, configuration: c } => format!("from {index} on {}", voters(c)),
             Event::Elected { term, first } => format!("elected in t{term}, first entry {first}"),
             Event::NotTransferred { begun } => {
                 format!("leadership stays here{}", if *begun { ", though it was offered" } else { "" })

@@ -99,7 +99,7 @@ impl Stage {
         }
         node.boot.incarnation += 1;
         let (boot, committed) = (node.boot, raft.commit());
-        let (group, voters) = (raft.group(), list(raft.voters()));
+        let (group, voters) = (raft.group(), list(&raft.voters()));
         if group != 0 && !self.names.groups.iter().any(|(known, _)| *known == group) {
             self.names.groups.push((group, voters));
         }
