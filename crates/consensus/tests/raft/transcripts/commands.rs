@@ -4,7 +4,7 @@ use super::stage::{Stage, founded};
 use super::words::{Done, duration, id, ids, number, roads};
 use crate::made::batch;
 use bytes::Bytes;
-use quorate_consensus::raft::{Cmd, Commands, Founding, Index, LogId, Msg, Record, Term};
+use quorate_consensus::raft::{Change, Cmd, Commands, Founding, Index, LogId, Msg, Record, Term};
 use quorate_core::{Input, NodeId, Protocol};
 use std::time::Duration;
 
@@ -54,6 +54,11 @@ impl Stage {
             ["read", node] => self.read(id(node)?, |request| Cmd::Read { request }),
             ["read", node, "through", "leader"] => {
                 self.read(id(node)?, |request| Cmd::ReadThroughLeader { request })
+            }
+            ["voters", node, "become", nodes @ ..] => {
+                let change = Box::new(Change::to(ids(nodes)?));
+                self.next.1 += 1;
+                self.ask(id(node)?, Cmd::Change { request: self.next.1, change })
             }
             ["transfer", node] => self.ask(id(node)?, Cmd::Transfer { to: None }),
             ["transfer", node, "to", to] => self.ask(id(node)?, Cmd::Transfer { to: Some(id(to)?) }),
