@@ -63,7 +63,19 @@ impl Disk {
         self.pending.len()
     }
 
-    fn sync(&mut self, count: usize) {
+    /// Asks for a record behind all others.
+    pub fn append(&mut self, record: Record) {
+        self.appended += 1;
+        self.pending.push_back(Write::Append(self.appended, record));
+    }
+
+    /// Asks for a base in place of every record up to the mark.
+    pub fn compact(&mut self, upto: Mark, base: Vec<Record>) {
+        self.pending.push_back(Write::Compact(upto.0, base));
+    }
+
+    /// The first so many writes reach the disk.
+    pub fn sync(&mut self, count: usize) {
         for write in self.pending.drain(..count) {
             match write {
                 Write::Append(mark, record) => self.synced.push((mark, record)),
@@ -76,7 +88,7 @@ impl Disk {
     }
 
     /// A new life: marks count from one again.
-    fn open(&mut self) -> Vec<Record> {
+    pub fn open(&mut self) -> Vec<Record> {
         self.pending.clear();
         self.appended = self.synced.len() as u64;
         for (at, (mark, _)) in self.synced.iter_mut().enumerate() {
@@ -95,12 +107,11 @@ struct Out<'a> {
 
 impl Io<Raft> for Out<'_> {
     fn append(&mut self, record: Record) -> usize {
-        self.disk.appended += 1;
-        self.disk.pending.push_back(Write::Append(self.disk.appended, record));
+        self.disk.append(record);
         1
     }
     fn compact(&mut self, upto: Mark, base: Vec<Record>) {
-        self.disk.pending.push_back(Write::Compact(upto.0, base));
+        self.disk.compact(upto, base);
     }
     fn send(&mut self, to: Recipients, msg: Msg) {
         for to in to.as_slice() {

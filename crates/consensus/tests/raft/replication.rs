@@ -20,7 +20,7 @@ fn follower() -> (Cluster, u64) {
     (cluster, group)
 }
 
-fn terms(cluster: &Cluster, id: NodeId) -> Vec<Term> {
+pub fn terms(cluster: &Cluster, id: NodeId) -> Vec<Term> {
     let log = cluster.raft(id).log();
     (log.base().index + 1..=log.last().index).map(|index| log.term_at(index).unwrap()).collect()
 }
@@ -149,7 +149,7 @@ fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
     term
 }
 
-fn matched(term: Term, index: Index) -> Msg {
+pub fn matched(term: Term, index: Index) -> Msg {
     Msg::AppendReply(AppendReply { term, round: 1, outcome: Outcome::Matched(index) })
 }
 
