@@ -342,7 +342,7 @@ impl Raft {
             self.learn_term(from, term, cx);
             return false;
         }
-        if term < self.term && !self.config.suffers(Mutation::StaleAckCounts) {
+        if term < self.term {
             return false;
         }
         let now = cx.now;

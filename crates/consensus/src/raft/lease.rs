@@ -72,10 +72,7 @@ impl Raft {
         let drift = Duration::from_nanos(
             (self.config.election_timeout.as_nanos() as u64 / 1_000_000) * u64::from(ppm),
         );
-        let lease = match self.config.suffers(Mutation::LeaseTooLong) {
-            true => self.config.election_timeout * 3,
-            false => self.config.election_timeout.saturating_sub(drift * 2),
-        };
+        let lease = self.config.election_timeout.saturating_sub(drift * 2);
         let passed = cx.now.since(beat.at);
         let by_wall = Duration::from_nanos(cx.wall.0.saturating_sub(beat.wall.0));
         let went_back = cx.wall.0 < beat.wall.0;

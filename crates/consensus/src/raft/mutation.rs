@@ -27,8 +27,6 @@ pub enum Mutation {
     AppendWithoutPrevious,
     /// Takes back the entries behind an append that matches (AppendEntries 3).
     StaleAppendTruncates,
-    /// Takes acknowledgements of older terms for its own.
-    StaleAckCounts,
     /// Counts a voter whatever disk it speaks from.
     JournalIgnored,
     /// Answers reads before the term's first commit.
@@ -39,8 +37,6 @@ pub enum Mutation {
     ReadUnconfirmed,
     /// Answers reads before what was committed is applied.
     ReadUnapplied,
-    /// Trusts a lease for longer than voters are bound.
-    LeaseTooLong,
     /// Reads by lease while leadership is handed over.
     LeaseOutlivesTransfer,
     /// Votes although it acknowledged a leader a moment ago.
@@ -55,12 +51,8 @@ pub enum Mutation {
     ConfigurationNotTakenBack,
     /// Snapshots leave out the body that is going.
     SnapshotWithoutOutgoing,
-    /// A leader that is removed counts itself.
-    RemovedLeaderCounts,
     /// Snapshots leave out the sessions, so that a repeated command is applied again.
     SnapshotWithoutSessions,
-    /// Answers a request with what another leader's entry at its place came to.
-    ReplyByIndexOnly,
     /// Pulls logs that are no more up to date than its own.
     PullAnyLog,
 }
@@ -68,7 +60,7 @@ pub enum Mutation {
 #[cfg(feature = "mutations")]
 impl Mutation {
     /// All of them, by the names that campaigns use.
-    pub const ALL: [(&'static str, Mutation); 29] = [
+    pub const ALL: [(&'static str, Mutation); 25] = [
         ("ack-before-sync", Mutation::AckBeforeSync),
         ("leader-counts-itself-early", Mutation::LeaderCountsItselfEarly),
         ("vote-not-persisted", Mutation::VoteNotPersisted),
@@ -80,13 +72,11 @@ impl Mutation {
         ("commit-beyond-matched", Mutation::CommitBeyondMatched),
         ("append-without-previous", Mutation::AppendWithoutPrevious),
         ("stale-append-truncates", Mutation::StaleAppendTruncates),
-        ("stale-ack-counts", Mutation::StaleAckCounts),
         ("journal-ignored", Mutation::JournalIgnored),
         ("read-before-first-commit", Mutation::ReadBeforeFirstCommit),
         ("read-by-an-old-round", Mutation::ReadByAnOldRound),
         ("read-unconfirmed", Mutation::ReadUnconfirmed),
         ("read-unapplied", Mutation::ReadUnapplied),
-        ("lease-too-long", Mutation::LeaseTooLong),
         ("lease-outlives-transfer", Mutation::LeaseOutlivesTransfer),
         ("unbound-by-newer-term", Mutation::UnboundByNewerTerm),
         ("change-without-joint", Mutation::ChangeWithoutJoint),
@@ -94,9 +84,7 @@ impl Mutation {
         ("change-too-early", Mutation::ChangeTooEarly),
         ("configuration-not-taken-back", Mutation::ConfigurationNotTakenBack),
         ("snapshot-without-outgoing", Mutation::SnapshotWithoutOutgoing),
-        ("removed-leader-counts", Mutation::RemovedLeaderCounts),
         ("snapshot-without-sessions", Mutation::SnapshotWithoutSessions),
-        ("reply-by-index-only", Mutation::ReplyByIndexOnly),
         ("pull-any-log", Mutation::PullAnyLog),
     ];
 }

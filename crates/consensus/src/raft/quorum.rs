@@ -85,17 +85,6 @@ impl Raft {
             all.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
             return all[(configuration.nodes().len() / 2).max(1).min(all.len()) - 1];
         }
-        if self.config.suffers(Mutation::RemovedLeaderCounts) && !self.may_vote() {
-            let index = |voter: &Voter| self.peer(voter.node).map_or(0, &reached);
-            return configuration
-                .incoming
-                .voters()
-                .iter()
-                .map(|(voter, _)| index(voter))
-                .max()
-                .unwrap_or(0)
-                .min(own);
-        }
         configuration.quorum_index(|voter| match voter.node == self.id {
             true if self.journal() == Some(voter.journal) => own,
             true => 0,

@@ -71,6 +71,7 @@ impl Client {
         &mut self,
         world: &World<A>,
         nodes: &[NodeId],
+        deposed: Option<NodeId>,
         handle: impl Fn(&A) -> &RaftHandle<Registers>,
         rng: &mut Rng,
         history: &mut Asked,
@@ -79,6 +80,10 @@ impl Client {
         if self.waits() || (!more && !self.is_busy()) {
             return;
         }
+        if let Some(deposed) = deposed.filter(|_| !self.is_busy() && rng.chance(0.7)) {
+            self.via = deposed;
+        }
+        let tempted = Some(self.via) == deposed;
         let via = handle(world.app(self.via)).clone();
         self.waiting = match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing if !more => Waiting::Nothing,
@@ -87,7 +92,13 @@ impl Client {
                 Some(session) => {
                     self.numbers += 1;
                     let number = (self.id as u64) << 32 | self.numbers;
-                    let asked = draw(number, self.seen, rng);
+                    let asked = match tempted {
+                        true => Question::Read(
+                            rng.index(2) as u8,
+                            *rng.pick(&[Read::Linearizable, Read::Lease]).unwrap_or(&Read::Lease),
+                        ),
+                        false => draw(number, self.seen, rng),
+                    };
                     ask(session, asked, &via, self.id, world.now(), history)
                 }
             },

@@ -47,7 +47,7 @@ pub struct KvWorkload<A> {
     answered_before: usize,
 }
 
-impl<A> KvWorkload<A> {
+impl<A: 'static> KvWorkload<A> {
     /// Clients of the registers in this scope on these nodes.
     pub fn new(
         seed: u64,
@@ -131,7 +131,34 @@ impl<A> KvWorkload<A> {
             let to = self.rng.chance(0.7).then(|| self.nodes[self.rng.index(self.nodes.len())]);
             // What becomes of it is seen in the terms and in what clients are told.
             drop((self.handle)(world.app(leader)).transfer(to));
+            if self.rng.chance(0.3) {
+                self.cut_off_soon(world, leader);
+            }
         }
+    }
+
+    /// A leader that has just asked another one to take over hears nothing of what comes of it.
+    fn cut_off_soon(&mut self, world: &mut World<A>, leader: NodeId) {
+        let begins = world.now() + Duration::from_micros(500 + self.rng.within(0..15_000));
+        let ends = begins + Duration::from_millis(100 + self.rng.within(0..400));
+        world.at(begins, move |world| world.isolate(leader));
+        world.at(ends, move |world| {
+            let others: Vec<NodeId> = world.ids().filter(|id| *id != leader).collect();
+            others.into_iter().for_each(|other| world.mend(leader, other));
+        });
+    }
+
+    /// One that still leads, as it thinks, while another leads a newer term. What it would answer to a read may be stale,
+    /// so it is asked: by chance nobody would be there in the moment that this lasts.
+    fn deposed(&self, world: &World<A>) -> Option<NodeId> {
+        let leads = |id: &NodeId| {
+            let raft = world.host(*id)?.protocol::<Raft>(self.scope).filter(|raft| raft.is_leader())?;
+            Some((raft.term(), *id))
+        };
+        let mut leaders = self.nodes.iter().filter_map(leads);
+        let first = leaders.next()?;
+        let (oldest, newest) = leaders.fold((first, first), |(low, high), now| (low.min(now), high.max(now)));
+        (oldest.0 < newest.0).then_some(oldest.1)
     }
 
     fn answered(&self) -> usize {
@@ -153,7 +180,7 @@ impl<A> KvWorkload<A> {
     }
 }
 
-impl<A> Workload<A> for KvWorkload<A> {
+impl<A: 'static> Workload<A> for KvWorkload<A> {
     fn setup(&mut self, world: &mut World<A>) {
         self.journals = self.nodes.iter().map(|id| world.journal_id(*id)).collect();
         if let Some(founders) = self.founded_in_calm {
@@ -173,9 +200,12 @@ impl<A> Workload<A> for KvWorkload<A> {
         self.hand_over(world);
         self.change_voters(world);
         // While faults last the budget of operations is spread; afterwards everybody asks once more.
-        let more = self.calm || self.history.len() < self.operations_max;
+        let deposed = self.deposed(world);
+        // There is always something to ask in the moments that matter.
+        let budget = if deposed.is_some() { 2 * self.operations_max } else { self.operations_max };
+        let more = self.calm || self.history.len() < budget;
         for client in &mut self.clients {
-            client.step(world, &self.nodes, self.handle, &mut self.rng, &mut self.history, more);
+            client.step(world, &self.nodes, deposed, self.handle, &mut self.rng, &mut self.history, more);
         }
         Duration::from_micros(500 + self.rng.within(0..20_000))
     }

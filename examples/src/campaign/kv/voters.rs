@@ -6,7 +6,7 @@ use quorate::core::quorum::Rule;
 use quorate::raft::{Change, Quorums, RaftHandle};
 use quorate::sim::World;
 
-impl<A> KvWorkload<A> {
+impl<A: 'static> KvWorkload<A> {
     /// What becomes of it is seen in the logs; whoever asked does not wait.
     pub(super) fn change_voters(&mut self, world: &mut World<A>) {
         let Some(disks_lost) = self.changes.filter(|_| !self.over && self.rng.chance(0.02)) else { return };

@@ -22,7 +22,7 @@ pub use ask::{RaftNotice, RaftStatus, Read};
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
 
-use super::{Cmd, Event, Index, LogId, Mutation, Raft, RaftConfig, Snapshot, Term};
+use super::{Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
 use bytes::Bytes;
 use changing::Changing;
@@ -398,7 +398,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 let applied = machine.applied;
                 self.machine = Some(machine);
                 self.log_bytes_applied += bytes;
-                self.promises.applied(applied, outcomes, self.config.suffers(Mutation::ReplyByIndexOnly));
+                self.promises.applied(applied, outcomes);
                 self.propose_again(cx);
                 self.after_change(cx);
             }

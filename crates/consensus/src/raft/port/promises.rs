@@ -119,9 +119,7 @@ impl<R> Promises<R> {
     }
 
     /// Entries up to `applied` were applied, to these outcomes. A place that another entry took was lost.
-    ///
-    /// With `by_index_only`, a planted bug, the term of an entry is not looked at.
-    pub fn applied(&mut self, applied: LogId, outcomes: Vec<(LogId, Outcome<R>)>, by_index_only: bool) {
+    pub fn applied(&mut self, applied: LogId, outcomes: Vec<(LogId, Outcome<R>)>) {
         let mut outcomes = outcomes.into_iter().peekable();
         while let Some((id, _)) = self.placed.front()
             && id.index <= applied.index
@@ -131,7 +129,7 @@ impl<R> Promises<R> {
                 outcomes.next();
             }
             match outcomes.peek() {
-                Some((at, _)) if *at == id || by_index_only && at.index == id.index => {
+                Some((at, _)) if *at == id => {
                     if let Some((_, outcome)) = outcomes.next() {
                         self.end(waiting).settle(outcome);
                     }
