@@ -4,6 +4,9 @@
 //!
 //! It listens on ports that are free, says on its first line which (`peers ADDR clients ADDR`), is told where the others
 //! are by whoever started it, and ends when its standard input does. See `lines.rs` for what clients may say.
+//!
+//! A node that ends by itself, because its disk failed, takes the process with it: it says why and exits with a failure,
+//! so that whoever started it can make room and start it again.
 
 mod lines;
 mod store;
@@ -12,11 +15,13 @@ use lines::Server;
 use quorate::journal::RedbJournal;
 use quorate::raft::RaftConfig;
 use quorate::transport::{Tcp, TcpConfig};
-use quorate::{NoDecider, Node, NodeId};
+use quorate::{NoDecider, Node, NodeId, Stopped};
 use std::error::Error;
 use std::io::{Write, stdin, stdout};
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::spawn;
 use std::time::Duration;
 use store::Store;
 
@@ -52,11 +57,17 @@ fn run(id: &str, dir: &str, voters: &str) -> Result<(), Box<dyn Error>> {
     println!("peers {} clients {}", tcp.local_addr(), clients.local_addr()?);
     stdout().flush()?;
     let peers = tcp.peers();
-    let running = node.start(tcp, RedbJournal::open(dir)?)?;
+    let running = Arc::new(node.start(tcp, RedbJournal::open(dir)?)?);
     let server = Server { store, peers };
-    std::thread::spawn(move || server.serve(&clients));
-    // Whoever started it keeps the other end open as long as it wants it to run.
-    std::io::copy(&mut stdin(), &mut std::io::sink())?;
-    running.stop();
-    Ok(())
+    spawn(move || server.serve(&clients));
+    let asked = running.clone();
+    spawn(move || {
+        // Whoever started it keeps the other end open as long as it wants it to run.
+        let _ = std::io::copy(&mut stdin(), &mut std::io::sink());
+        asked.ask_to_stop();
+    });
+    match running.wait() {
+        Stopped::Asked => Ok(()),
+        why => Err(why.into()),
+    }
 }
