@@ -13,15 +13,17 @@ mod links;
 mod nemesis;
 mod nodes;
 mod plan;
+mod registers;
 #[path = "../processes/talk.rs"]
 mod talk;
 
 use clients::{Client, Stage};
-use judge::{Held, Seen, linearizable, nothing_lost_or_doubled, with_a_stale_read};
+use judge::{Held, Seen, nothing_lost_or_doubled};
 use links::Line;
 use nemesis::{Done, Nemesis};
 use nodes::{NODES, Nodes};
 use quorate::sim::linearizability::{RegisterAnswer, RegisterOp};
+use registers::{linearizable, with_a_stale_read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
