@@ -142,15 +142,16 @@ impl<'a> Nemesis<'a> {
                 None => self.done.left_out += 1,
                 Some(id) => {
                     self.done.killed += 1;
-                    self.kill(id, over);
+                    self.nodes.kill(id);
+                    self.down(id, over);
                 }
             },
             Blow::KillAll(apart) => {
                 self.done.all_killed += 1;
-                for (id, nth) in NODES.into_iter().zip(0..) {
-                    if self.is(id) != Condition::Down {
-                        self.kill(id, over + *apart * nth);
-                    }
+                let up: Vec<u64> = NODES.into_iter().filter(|id| self.is(*id) != Condition::Down).collect();
+                self.nodes.kill_all(&up);
+                for (id, nth) in up.into_iter().zip(0..) {
+                    self.down(id, over + *apart * nth);
                 }
             }
             Blow::Pause(victim) => match self.whole(*victim) {
@@ -186,8 +187,8 @@ impl<'a> Nemesis<'a> {
         Ok(())
     }
 
-    fn kill(&mut self, id: u64, over: Instant) {
-        self.nodes.kill(id);
+    /// It was killed.
+    fn down(&mut self, id: u64, over: Instant) {
         self.set(id, Condition::Down);
         self.due.push((over, self.blow, Undo::Node(id)));
     }

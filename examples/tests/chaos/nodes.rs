@@ -31,6 +31,8 @@ pub struct Nodes {
     pub links: Links,
     processes: BTreeMap<u64, Process>,
     pub finder: Finder,
+    /// Planted in all of them.
+    bug: Option<&'static str>,
 }
 
 struct Process {
@@ -70,9 +72,9 @@ impl Finder {
 }
 
 impl Nodes {
-    pub fn start() -> Nodes {
+    pub fn start(bug: Option<&'static str>) -> Nodes {
         let (dir, links) = (TempDir::new().unwrap(), Links::among(&NODES));
-        let mut nodes = Nodes { dir, links, processes: BTreeMap::new(), finder: Finder::default() };
+        let mut nodes = Nodes { dir, links, processes: BTreeMap::new(), finder: Finder::default(), bug };
         NODES.iter().for_each(|id| nodes.begin(*id, None).unwrap());
         nodes
     }
@@ -95,6 +97,7 @@ impl Nodes {
             ])
             .args([id.to_string(), self.dir.path().join(id.to_string()).display().to_string()])
             .arg(NODES.map(|id| id.to_string()).join(","))
+            .args(self.bug)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -131,6 +134,12 @@ impl Nodes {
     /// As `kill -9` does.
     pub fn kill(&mut self, id: u64) {
         self.forget(id).expect("it was started");
+    }
+
+    /// The same to all that are named, at one instant: what was only in memory is in no memory any more.
+    pub fn kill_all(&mut self, ids: &[u64]) {
+        ids.iter().for_each(|id| kill_process(self.pid(*id), Signal::KILL).unwrap());
+        ids.iter().for_each(|id| self.kill(*id));
     }
 
     fn forget(&mut self, id: u64) -> Option<Process> {
