@@ -42,7 +42,7 @@ fn init(network: &Network) {
     });
 }
 
-/// What five clients saw of five nodes.
+/// What ten clients saw of five nodes.
 fn lin_kv(arguments: &[&str], weather: Weather, seed: u64, length: Duration) -> (Registers, Counts) {
     let network = Network::start(5, arguments, weather, seed);
     init(&network);
