@@ -142,7 +142,7 @@ fn processes_that_are_killed_stopped_cut_off_and_out_of_room_stay_linearizable_a
 /// What no user sees on a disk that keeps what a killed process wrote, or only after more than seconds, is left to the
 /// simulator, which finds all of them.
 #[test]
-fn bugs_that_are_planted_in_all_processes_are_found() {
+fn bugs_that_are_planted_in_every_node_are_found() {
     for bug in ["quorum-off-by-one", "snapshot-without-sessions"] {
         let found = (1..=5).find_map(|seed| Some((seed, run(Some(bug), seed, PLANTED).judged.err()?)));
         let (seed, why) = found.unwrap_or_else(|| panic!("{bug} was not found"));
