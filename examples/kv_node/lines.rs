@@ -4,8 +4,13 @@
 //! |---|---|
 //! | `open` | `ok SESSION` |
 //! | `put SESSION SEQUENCE ACKNOWLEDGED VALUE` | `ok TIMES`: how often this value was put |
-//! | `set SESSION SEQUENCE ACKNOWLEDGED REGISTER VALUE` | `ok 0` |
-//! | `get REGISTER` | `ok VALUE`, or `ok -` if there is none; linearizable |
+//! | `set SESSION SEQUENCE ACKNOWLEDGED REGISTER VALUE` | `ok 1` |
+//! | `cas SESSION SEQUENCE ACKNOWLEDGED REGISTER FROM TO` | `ok 1` if FROM was there (`-`: nothing) and TO is now, else `ok 0` |
+//! | `add SESSION SEQUENCE ACKNOWLEDGED COUNTER AMOUNT` | `ok SUM`: what the counter holds now |
+//! | `get REGISTER` | `ok VALUE`, or `ok -` if there is none; linearizable, of who leads only |
+//! | `get REGISTER follower` | the same of any node, as fresh |
+//! | `get REGISTER local` | the same, as this node knows it: it may be old |
+//! | `sum COUNTER` | `ok SUM`; linearizable |
 //! | `values` | `ok VALUE:TIMES VALUE:TIMES ...`; linearizable |
 //! | `leader` | `ok ID` |
 //! | `peer ID ADDRESS` | `ok` |
@@ -71,11 +76,35 @@ impl Server {
                 let place = Place::read(&mut words)?;
                 self.change(place, Change::Set(next(&mut words)?, next(&mut words)?))
             }
+            "cas" => {
+                let place = Place::read(&mut words)?;
+                let register = next(&mut words)?;
+                let from = match words.next()? {
+                    "-" => None,
+                    value => Some(value.parse().ok()?),
+                };
+                self.change(place, Change::Cas(register, from, next(&mut words)?))
+            }
+            "add" => {
+                let place = Place::read(&mut words)?;
+                self.change(place, Change::Add(next(&mut words)?, next(&mut words)?))
+            }
             "get" => {
-                let register: u8 = next(&mut words)?;
-                let read =
-                    self.store.read(Read::Linearizable, move |store| store.registers.get(&register).copied());
+                let register: u64 = next(&mut words)?;
+                let policy = match words.next() {
+                    None => Read::Linearizable,
+                    Some("follower") => Read::Follower,
+                    Some("local") => Read::Local,
+                    Some(_) => return None,
+                };
+                let read = self.store.read(policy, move |store| store.registers.get(&register).copied());
                 later(read, |value| value.map_or("-".into(), |value| value.to_string()))
+            }
+            "sum" => {
+                let counter: u64 = next(&mut words)?;
+                let read =
+                    self.store.read(Read::Linearizable, move |store| store.counters.get(&counter).copied());
+                later(read, |sum| sum.unwrap_or_default().to_string())
             }
             "values" => later(self.store.read(Read::Linearizable, |store| store.values.clone()), |values| {
                 let pairs: Vec<String> =
@@ -95,7 +124,7 @@ impl Server {
     fn change(&self, place: Place, change: Change) -> Answer {
         let Place { session, sequence, acknowledged } = place;
         let ticket = self.store.propose_in(session, sequence, acknowledged, change);
-        later(ticket, |times| times.to_string())
+        later(ticket, |answer| answer.to_string())
     }
 }
 

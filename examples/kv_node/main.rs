@@ -1,32 +1,43 @@
 //! A node as a process: Raft over TCP on a journal in a directory, served to clients by lines over TCP.
 //!
-//!     kv-node ID DIR VOTERS        such as: kv-node 1 /tmp/one 1,2,3
+//!     kv-node ID DIR VOTERS [BUG]        such as: kv-node 1 /tmp/one 1,2,3
+//!
+//! BUG is the name of a bug to plant (one of `Mutation::ALL`), for judges who must show that they find it.
 //!
 //! It listens on ports that are free, says on its first line which (`peers ADDR clients ADDR`), is told where the others
 //! are by whoever started it, and ends when its standard input does. See `lines.rs` for what clients may say.
+//!
+//! A node that ends by itself, because its disk failed, takes the process with it: it says why and exits with a failure,
+//! so that whoever started it can make room and start it again.
 
 mod lines;
 mod store;
 
 use lines::Server;
 use quorate::journal::RedbJournal;
-use quorate::raft::RaftConfig;
+use quorate::raft::{Mutation, RaftConfig};
 use quorate::transport::{Tcp, TcpConfig};
-use quorate::{NoDecider, Node, NodeId};
+use quorate::{NoDecider, Node, NodeId, Stopped};
 use std::error::Error;
 use std::io::{Write, stdin, stdout};
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::spawn;
 use std::time::Duration;
 use store::Store;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [id, dir, voters] = &arguments[..] else {
-        eprintln!("usage: kv-node ID DIR VOTERS");
-        return ExitCode::from(2);
+    let (id, dir, voters, bug) = match &arguments[..] {
+        [id, dir, voters] => (id, dir, voters, None),
+        [id, dir, voters, bug] => (id, dir, voters, Some(bug.as_str())),
+        _ => {
+            eprintln!("usage: kv-node ID DIR VOTERS [BUG]");
+            return ExitCode::from(2);
+        }
     };
-    match run(id, dir, voters) {
+    match run(id, dir, voters, bug) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("kv-node {id}: {why}");
@@ -35,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(id: &str, dir: &str, voters: &str) -> Result<(), Box<dyn Error>> {
+fn run(id: &str, dir: &str, voters: &str, bug: Option<&str>) -> Result<(), Box<dyn Error>> {
     let id = NodeId(id.parse()?);
     let voters = voters.split(',').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
     let mut node = Node::builder(id).cluster("kv").found(voters);
@@ -44,6 +55,7 @@ fn run(id: &str, dir: &str, voters: &str) -> Result<(), Box<dyn Error>> {
         snapshot_log_bytes: 32 << 10,
         trailing_entries: 200,
         request_timeout: Duration::from_secs(3),
+        mutation: bug.map(planted).transpose()?,
         ..RaftConfig::default()
     };
     let store = node.raft_with("store", Store::default(), NoDecider, config);
@@ -52,11 +64,22 @@ fn run(id: &str, dir: &str, voters: &str) -> Result<(), Box<dyn Error>> {
     println!("peers {} clients {}", tcp.local_addr(), clients.local_addr()?);
     stdout().flush()?;
     let peers = tcp.peers();
-    let running = node.start(tcp, RedbJournal::open(dir)?)?;
+    let running = Arc::new(node.start(tcp, RedbJournal::open(dir)?)?);
     let server = Server { store, peers };
-    std::thread::spawn(move || server.serve(&clients));
-    // Whoever started it keeps the other end open as long as it wants it to run.
-    std::io::copy(&mut stdin(), &mut std::io::sink())?;
-    running.stop();
-    Ok(())
+    spawn(move || server.serve(&clients));
+    let asked = running.clone();
+    spawn(move || {
+        // Whoever started it keeps the other end open as long as it wants it to run.
+        let _ = std::io::copy(&mut stdin(), &mut std::io::sink());
+        asked.ask_to_stop();
+    });
+    match running.wait() {
+        Stopped::Asked => Ok(()),
+        why => Err(why.into()),
+    }
+}
+
+fn planted(bug: &str) -> Result<Mutation, String> {
+    let known = Mutation::ALL.into_iter().find(|(name, _)| *name == bug);
+    known.map(|(_, mutation)| mutation).ok_or_else(|| format!("there is no bug {bug:?}"))
 }

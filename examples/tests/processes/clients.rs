@@ -2,7 +2,8 @@
 //! falls silent, does not lead, or does not know.
 
 use crate::VALUES;
-use crate::cluster::{Cluster, NODES, Talk};
+use crate::cluster::{Cluster, NODES};
+use crate::talk::{Said, Talk, said};
 use quorate::sim::linearizability::{History, RegisterAnswer, RegisterOp};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -15,26 +16,7 @@ const AT_ONCE: u64 = 20;
 /// Operations on registers, a client: enough, and few enough to be judged quickly.
 const OPERATIONS_MAX: u64 = 200;
 
-type Asked = History<(u8, RegisterOp<u64>), RegisterAnswer<u64>>;
-
-/// What a node said.
-enum Said {
-    Ok(String),
-    /// Not done, or nobody knows; and who leads, if that was said.
-    Failed(Option<u64>, String),
-}
-
-fn said(line: &str) -> Said {
-    let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
-    match kind {
-        "ok" => Said::Ok(rest.to_owned()),
-        "no" | "unknown" => {
-            let (leader, why) = rest.split_once(' ').unwrap();
-            Said::Failed(leader.parse().ok(), why.to_owned())
-        }
-        _ => panic!("a node said {line:?}"),
-    }
-}
+type Asked = History<(u64, RegisterOp<u64>), RegisterAnswer<u64>>;
 
 /// A client's way to the cluster.
 struct Way<'a> {
@@ -70,7 +52,7 @@ impl<'a> Way<'a> {
         let heard = self.talk()?.ask(line);
         match heard.map(|line| said(&line)) {
             Ok(Said::Ok(answer)) => Some(answer),
-            Ok(Said::Failed(leader, _)) => {
+            Ok(Said::No(leader, _) | Said::Unknown(leader)) => {
                 self.turn(leader);
                 None
             }
@@ -92,8 +74,8 @@ pub fn ask_until(cluster: &Cluster, until: Instant, line: &str) -> Result<String
         };
         match said(&heard) {
             Said::Ok(answer) => return Ok(answer),
-            Said::Failed(_, why) if why == "not understood" => return Err(why),
-            Said::Failed(leader, _) => way.turn(leader),
+            Said::No(_, why) if why == "not understood" => return Err(why),
+            Said::No(leader, _) | Said::Unknown(leader) => way.turn(leader),
         }
     }
     panic!("{line}: never answered");
@@ -237,7 +219,7 @@ impl<'a> Writers<'a> {
                     self.acknowledged.fetch_add(1, Ordering::SeqCst);
                     false
                 }
-                Ok(Said::Failed(leader, _)) => {
+                Ok(Said::No(leader, _) | Said::Unknown(leader)) => {
                     failed = Some(leader);
                     true
                 }
@@ -286,7 +268,7 @@ impl<'a> Registers<'a> {
                 session = way.ask("open").map(|id| id.parse::<u64>().unwrap());
             }
             let (Some(session), true) = (session, self.goes_on()) else { return };
-            let register = (number / 3 % 2) as u8;
+            let register = number / 3 % 2;
             let value = id * 1_000_000 + number;
             let (op, line) = match number % 2 {
                 0 => (RegisterOp::Read, format!("get {register}")),

@@ -1,7 +1,8 @@
 //! Processes, and where they are. They end with the value that holds them, however the test ends.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use crate::talk::Talk;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -73,7 +74,7 @@ impl Cluster {
                 let own = up.iter().find(|(node, _, _)| *node == id).unwrap().1;
                 lines.push(format!("peer {id} {own}"));
             }
-            let mut talk = Talk::with(*clients).unwrap();
+            let mut talk = Talk::with(*clients, LINE_PATIENCE).unwrap();
             for line in lines {
                 assert_eq!(talk.ask(&line).unwrap(), "ok");
             }
@@ -89,7 +90,7 @@ impl Cluster {
     /// A conversation with this node, if it runs and listens.
     pub fn talk(&self, id: u64) -> Option<Talk> {
         let clients = self.nodes.lock().unwrap()[id as usize - 1].as_ref()?.clients;
-        Talk::with(clients).ok()
+        Talk::with(clients, LINE_PATIENCE).ok()
     }
 
     /// Who leads, as those say that run.
@@ -103,39 +104,5 @@ impl Cluster {
             }
         }
         panic!("nobody leads");
-    }
-}
-
-/// Lines with one node.
-pub struct Talk {
-    to: TcpStream,
-    from: BufReader<TcpStream>,
-}
-
-impl Talk {
-    fn with(addr: SocketAddr) -> std::io::Result<Talk> {
-        let to = TcpStream::connect_timeout(&addr, LINE_PATIENCE)?;
-        to.set_nodelay(true)?;
-        to.set_read_timeout(Some(LINE_PATIENCE))?;
-        to.set_write_timeout(Some(LINE_PATIENCE))?;
-        let from = BufReader::new(to.try_clone()?);
-        Ok(Talk { to, from })
-    }
-
-    pub fn say(&mut self, lines: &str) -> std::io::Result<()> {
-        self.to.write_all(lines.as_bytes())
-    }
-
-    pub fn hear(&mut self) -> std::io::Result<String> {
-        let mut line = String::new();
-        match self.from.read_line(&mut line)? {
-            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(line.trim_end().to_owned()),
-        }
-    }
-
-    pub fn ask(&mut self, line: &str) -> std::io::Result<String> {
-        self.say(&format!("{line}\n"))?;
-        self.hear()
     }
 }

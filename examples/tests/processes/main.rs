@@ -4,6 +4,7 @@
 
 mod clients;
 mod cluster;
+mod talk;
 
 use clients::{Registers, Writers, ask_until, values};
 use cluster::{Cluster, NODES};
@@ -57,7 +58,7 @@ fn nodes_that_are_killed_in_turn_lose_nothing_and_do_nothing_twice() {
 
     let history = registers.history();
     assert!(history.len() > 50, "{} operations", history.len());
-    match check(&Kv::<u8, u64>::default(), &history, 50_000_000) {
+    match check(&Kv::<u64, u64>::default(), &history, 50_000_000) {
         Verdict::Linearizable => {}
         Verdict::Illegal(example) => panic!("{example}"),
         Verdict::Unknown => panic!("too hard to judge: {} operations", history.len()),
