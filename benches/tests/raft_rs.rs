@@ -11,7 +11,7 @@
 //! of the other's after every step, and the same whenever everything came to rest under a leader; no-ops are left out.
 //! Once a decision differs the two may commit different things for good: from there each is held to its own safety, and
 //! what both had committed must stay. In every schedule each side must commit one order on all its nodes, and after healing
-//! have one leader, and everything everywhere.
+//! have one leader, and everything everywhere. Who led both and was asked the same must have the same log.
 //!
 //! **Differences that are legal**, seen in the schedules that part:
 //! * A leader that hears no quorum steps down some heartbeats sooner with one than with the other, so leaders are not
@@ -20,6 +20,8 @@
 //!   election in that moment finds logs of different length, or a follower that did not hear the leader.
 //! * With a disk that hangs: we answer pre-votes at once, since they promise nothing, and raft-rs once the disk has written.
 //!   So a term may be spent with us that nobody wins. And our leader steps down when its own disk hangs for long.
+//! * What a leader placed and nobody else has stands in the log of whom it reached in time: the next leader may bring it
+//!   with one and not with the other.
 //! * Answers that a link held back: raft-rs forgets an election that a quorum refused, we count grants that come late.
 //!
 //! Off: what raft-rs has not (pulling a longer log, the word of a leader that resigns), by losing these messages.

@@ -12,8 +12,8 @@ pub struct Ours {
     nodes: u64,
     turn: Turn<Raft>,
     rng: Rng,
-    committed: Index,
-    last_command: u64,
+    upto: Index,
+    committed: u64,
 }
 
 struct Out<'a> {
@@ -42,16 +42,16 @@ fn boot(id: u64) -> Boot {
 
 impl Ours {
     fn step(&mut self, input: Input<Raft>, now: Time, sent: &mut Sent<Msg>) {
-        let before = self.committed;
-        let mut out = Out { committed: &mut self.committed, sent };
+        let before = self.upto;
+        let mut out = Out { committed: &mut self.upto, sent };
         self.turn.step(input, now, Wall(0), &mut self.rng, &mut out);
         while let Some(mark) = self.turn.sync_due() {
             self.turn.step(Input::Durable(mark), now, Wall(0), &mut self.rng, &mut out);
         }
         let log = self.turn.protocol().log();
-        for index in before + 1..=self.committed {
+        for index in before + 1..=self.upto {
             if let Some(command) = log.entry(index).and_then(|entry| entry.data.try_into().ok()) {
-                self.last_command = u64::from_le_bytes(command);
+                self.committed = u64::from_le_bytes(command);
             }
         }
     }
@@ -65,7 +65,7 @@ impl Node for Ours {
         assert_eq!((config.election_timeout, config.heartbeat), (TIMEOUT, HEARTBEAT));
         let raft = Raft::new(NodeId(id), config, Founding::Found((1..=nodes).map(NodeId).collect())).unwrap();
         let turn = Turn::new(raft, TurnLimits::default());
-        Ours { id, nodes, turn, rng, committed: 0, last_command: 0 }
+        Ours { id, nodes, turn, rng, upto: 0, committed: 0 }
     }
 
     fn start(&mut self, now: Time, out: &mut Sent<Msg>) {
@@ -98,6 +98,6 @@ impl Node for Ours {
     }
 
     fn committed(&self) -> u64 {
-        self.last_command
+        self.committed
     }
 }

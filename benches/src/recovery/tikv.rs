@@ -23,7 +23,7 @@ fn ticks(time: Duration) -> usize {
 
 impl Tikv {
     fn settle(&mut self, out: &mut Sent<Message>) {
-        // It draws from a source that has no seed, so whatever it drew is drawn anew.
+        // It draws from a source that has no seed, and hardly ever what is drawn here: so it is drawn anew.
         if self.raft.raft.randomized_election_timeout() != self.drawn {
             self.drawn = ticks(TIMEOUT) + self.rng.index(ticks(TIMEOUT));
             self.raft.raft.set_randomized_election_timeout(self.drawn);
@@ -66,6 +66,9 @@ impl Node for Tikv {
             id,
             election_tick: ticks(TIMEOUT),
             heartbeat_tick: ticks(HEARTBEAT),
+            // Wide, to tell its draws from ours.
+            min_election_tick: ticks(TIMEOUT),
+            max_election_tick: 1 << 40,
             max_size_per_msg: 1 << 20,
             check_quorum: true,
             pre_vote: true,
