@@ -14,10 +14,10 @@ fn main() -> Result<()> {
         let raw = records.flat_map(|record| [&[0, record.len() as u8][..], record].concat());
         [0].into_iter().chain(raw).collect::<Vec<u8>>()
     };
-    let whole = journal(&mut disk[..12].iter());
+    let whole = journal(&mut disk[..13].iter());
     let half = journal(&mut disk[..8].iter());
-    let joined = journal(&mut disk[12..].iter().chain(&disk[5..8]));
-    let moved = journal(&mut disk[..7].iter().chain(&disk[10..12]).chain(&disk[7..10]));
+    let joined = journal(&mut disk[13..].iter().chain(&disk[5..8]));
+    let moved = journal(&mut disk[..7].iter().chain(&disk[11..13]).chain(&disk[7..11]));
     write("raft_replay", [whole, half, joined, moved])?;
     write("raft_step", steps())?;
     write("snapshot_chunks", chunks())?;

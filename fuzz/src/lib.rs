@@ -4,9 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a body reports")]
 
 pub mod link_frames;
+#[path = "../../crates/consensus/tests/raft/made.rs"]
+pub mod made;
 pub mod messages;
 pub mod mirror_wire;
 pub mod raft_replay;
+#[path = "../../crates/consensus/tests/raft/samples.rs"]
+pub mod raft_samples;
 pub mod raft_step;
 pub mod raft_wire;
 pub mod redb_file;

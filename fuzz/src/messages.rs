@@ -1,33 +1,44 @@
 //! Messages and records that are well formed and mean anything.
 
+use crate::made;
 use crate::script::Script;
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    Append, AppendReply, Batch, Candidacy, Commands, Forward, ForwardReply, Index, LogId, Msg, NotPlaced,
-    Outcome, Pin, Pulled, Raft, Record, Snapshot, SnapshotChunk, SnapshotReply, Term, VoteReply,
+    Append, AppendReply, Batch, Candidacy, Commands, Configuration, Electors, Forward, ForwardReply, Index,
+    LogId, Msg, NotPlaced, Outcome, Pin, Pulled, Quorums, Raft, Record, Snapshot, SnapshotChunk,
+    SnapshotReply, Term, VoteReply,
 };
-use quorate_core::{JournalId, NodeId, wire};
+use quorate_core::quorum::Electorate;
+use quorate_core::{JournalId, NodeId};
+use std::sync::Arc;
 
-/// Entries of one term, each with its data; a single one without data is a leader's first.
-pub fn batch(first: Index, term: Term, entries: &[&[u8]]) -> Batch {
-    made(first, term, entries).expect("a batch that can be")
+/// Entries of one term, of numbers that may be none of a batch.
+fn made(first: Index, term: Term, entries: &[&[u8]]) -> Option<Batch> {
+    let fits = first > 0 && first.checked_add(entries.len() as u64).is_some();
+    let short: Vec<&[u8]> = entries.iter().map(|data| &data[..data.len().min(0x7f)]).collect();
+    fits.then(|| made::batch(first, term, &short))
 }
 
-/// The same from numbers that may be none of a batch.
-fn made(first: Index, term: Term, entries: &[&[u8]]) -> Option<Batch> {
-    let mut body = Vec::new();
-    for data in entries {
-        body.push(data.len().min(0x7f) as u8);
-        body.extend_from_slice(&data[..data.len().min(0x7f)]);
-    }
-    // Only a decoder makes a batch from outside: the fifth kind of record, its head, its body behind a length.
-    let kind = u32::from(entries != [b""]);
-    let head = (4u32, first, term, entries.len() as u32, kind, body.len() as u64);
-    let bytes = [&[1u8][..], &postcard::to_stdvec(&head).unwrap(), &body].concat();
-    match wire::decode(Bytes::from(bytes)).ok()? {
-        Record::Entries(batch) => Some(batch),
-        other => panic!("{other:?}"),
-    }
+/// Who may decide: some of five nodes, mostly on the disks that they run on.
+fn electors(script: &mut Script<'_>) -> Electors {
+    let nodes = 1 + script.below(31) as u64;
+    let mut voters: Vec<_> =
+        made::electors(0, (1..=5).filter(|id| nodes >> (id - 1) & 1 == 1)).voters().to_vec();
+    voters[0].0.journal = JournalId(voters[0].0.journal.0 + u128::from(script.below(8) == 7) * 90);
+    voters[0].1 += script.below(3) as u64;
+    let voters = Electorate::new(script.short().into(), voters).unwrap();
+    Electors::new(voters, Quorums::default()).unwrap()
+}
+
+/// Who decides, as one body or two.
+fn configuration(script: &mut Script<'_>) -> Configuration {
+    let outgoing = script.flag().then(|| electors(script));
+    Configuration { incoming: electors(script), outgoing }
+}
+
+/// Mostly that of the founding.
+fn of_snapshot(script: &mut Script<'_>, data: &Bytes) -> Arc<Configuration> {
+    if data.len() % 4 == 3 { configuration(script).into() } else { made::founders() }
 }
 
 /// What numbers may be close to.
@@ -69,6 +80,10 @@ fn batches(script: &mut Script<'_>, prev: LogId) -> Vec<Batch> {
         let data = script.bytes();
         let entries: Vec<&[u8]> = match script.below(5) {
             0 => vec![&b""[..]],
+            4 if data.len() % 4 == 3 && before.index < u64::MAX - 1 => {
+                found.push(made::configured(before.index + 1, term, &configuration(script)));
+                continue;
+            }
             count => vec![data; count],
         };
         let Some(batch) = before.index.checked_add(1).and_then(|first| made(first, term, &entries)) else {
@@ -108,9 +123,13 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
                 0 => (script.number(data.len() as u64), script.number(0)),
                 _ => (data.len() as u64, 0),
             };
-            let checksum = if script.below(4) == 3 { 7 } else { crc32fast::hash(data) };
             let (round, last, data) = (script.number(round), near.id(script), Bytes::copy_from_slice(data));
-            Msg::Snapshot(Box::new(SnapshotChunk { group, term, round, last, total, checksum, offset, data }))
+            let whole = Snapshot { last, configuration: of_snapshot(script, &data), data: data.clone() };
+            let checksum = if script.below(4) == 3 { 7 } else { whole.checksum() };
+            let configuration = whole.configuration;
+            let chunk =
+                SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };
+            Msg::Snapshot(Box::new(chunk))
         }
         11 => {
             let (round, last, next) = (script.number(round), near.id(script), script.number(4));
@@ -147,6 +166,7 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
                 if script.flag() { Ok(script.number(near.commit)) } else { Err(NotPlaced::NotLeader(None)) };
             Msg::ReadIndexReply { request: script.number(0), index }
         }
+        21 if script.flag() => Msg::LedBy { group, leader: NodeId(script.number(1)) },
         _ => Msg::Join,
     }
 }
@@ -170,11 +190,19 @@ pub fn record(script: &mut Script<'_>, near: &Near) -> Option<Record> {
         4..=6 => {
             let (id, data, count) = (near.id(script), script.bytes(), script.below(5));
             let entries = if count == 0 { vec![&b""[..]] } else { vec![data; count] };
-            Record::Entries(made(id.index.checked_add(1)?, id.term, &entries)?)
+            let first = id.index.checked_add(1).filter(|first| *first < u64::MAX)?;
+            match count {
+                4 if data.len() % 4 == 3 => {
+                    Record::Entries(made::configured(first, id.term, &configuration(script)))
+                }
+                _ => Record::Entries(made(first, id.term, &entries)?),
+            }
         }
         7 => {
             let last = near.id(script);
-            Record::Snapshot(Snapshot { last, data: Bytes::copy_from_slice(script.bytes()) })
+            let data = Bytes::copy_from_slice(script.bytes());
+            let configuration = of_snapshot(script, &data);
+            Record::Snapshot(Snapshot { last, configuration, data })
         }
         8 => Record::Begins(near.id(script)),
         _ => Record::AllMet,

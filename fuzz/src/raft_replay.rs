@@ -1,6 +1,7 @@
 //! Bytes as a journal, record behind record: it is refused, or there is a replica that follows, stands and appends.
 
-use crate::messages::{Near, batch, record};
+use crate::made::batch;
+use crate::messages::{Near, record};
 use crate::replica::{Replica, small};
 use crate::script::Script;
 use bytes::{Bytes, BytesMut};

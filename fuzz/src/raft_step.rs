@@ -6,7 +6,7 @@ use crate::messages::{Near, message};
 use crate::replica::{Replica, STEPS_MAX, small, state};
 use crate::script::Script;
 use bytes::{Bytes, BytesMut};
-use quorate_consensus::raft::{Cmd, Commands, Event, Founding, Gathered, LogId, Msg};
+use quorate_consensus::raft::{Change, Cmd, Commands, Event, Founding, Gathered, LogId, Msg};
 use quorate_core::{Input, LinkState, NodeId, wire};
 use std::time::Duration;
 
@@ -146,6 +146,14 @@ fn one(replica: &mut Replica, script: &mut Script<'_>, number: &mut u64, reached
                 7 => Cmd::Abstain,
                 5 | 6 => Cmd::Transfer { to: None },
                 3 | 4 => Cmd::Transfer { to: Some(from(script)) },
+                2 => {
+                    let change = match script.below(4) {
+                        0 => Change::to((1..=1 + script.below(4)).map(|id| id as u64)),
+                        1 => Change::new().remove(from(script)),
+                        _ => Change::new().add(from(script)),
+                    };
+                    Cmd::Change { request: *number, change: Box::new(change) }
+                }
                 _ => Cmd::StepDown,
             };
             replica.step(Input::Command(cmd));

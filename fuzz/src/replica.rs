@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    AppendReply, Event, Founding, Index, Msg, Outcome, Raft, RaftConfig, Record, SnapshotReply, Term,
-    VoteReply,
+    AppendReply, EntryKind, Event, Founding, Index, Msg, Outcome, Raft, RaftConfig, Record, SnapshotReply,
+    Term, VoteReply,
 };
 use quorate_core::{
     Boot, Corrupt, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits,
@@ -349,10 +349,12 @@ impl Replica {
             "nothing stands for {base}"
         );
         self.seen.committed.retain(|index, _| *index > base);
-        let mut held = 0;
+        let (mut held, mut own) = (0, 0);
         let mut next = base + 1;
         for batch in log.batches_within(base + 1, last) {
             held += batch.len();
+            // A leader writes who votes by itself.
+            own += if batch.kind() == EntryKind::Configuration { batch.len() } else { 0 };
             for entry in batch.entries() {
                 assert_eq!((entry.index, log.term_at(next)), (next, Some(batch.term())), "the log has a gap");
                 next += 1;
@@ -364,10 +366,11 @@ impl Replica {
             }
         }
         assert_eq!((next, held), (last + 1, log.bytes()), "the log ends elsewhere, or has other bytes");
-        assert!(held <= self.given, "{held} bytes in the log, and {} were given", self.given);
+        assert!(held <= self.given + own, "{held} bytes in the log, and {} were given", self.given);
         if raft.is_leader() {
-            let own = log.batches_within(commit + 1, last).filter(|batch| batch.term() == term);
-            let bytes: usize = own.map(|batch| batch.len()).sum();
+            let open = log.batches_within(commit + 1, last).filter(|batch| batch.term() == term);
+            let commands = open.filter(|batch| batch.kind() != EntryKind::Configuration);
+            let bytes: usize = commands.map(|batch| batch.len()).sum();
             assert!(bytes <= self.config.uncommitted_bytes_max + 1, "{bytes} bytes not committed");
         }
         assert!(!self.turn.is_full(), "more than {HELD_A_STEP} effects a step wait for the disk");

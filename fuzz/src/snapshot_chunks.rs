@@ -1,11 +1,12 @@
 //! Pieces of snapshots in any order, of any size, total, checksum and term, for a follower that takes small ones
 //! only. Whatever its port is handed is whole and has the checksum that was announced.
 
-use crate::messages::{Near, batch};
+use crate::made::{batch, founders};
+use crate::messages::Near;
 use crate::replica::{Replica, STEPS_MAX, small, state};
 use crate::script::Script;
 use bytes::Bytes;
-use quorate_consensus::raft::{Append, Cmd, Event, Founding, LogId, Msg, SnapshotChunk};
+use quorate_consensus::raft::{Append, Cmd, Event, Founding, LogId, Msg, Snapshot, SnapshotChunk};
 use quorate_core::{Input, NodeId};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub fn play(bytes: &[u8]) -> usize {
         }
         for event in replica.events.drain(..) {
             let Event::Install(snapshot) = event else { continue };
-            let said = (snapshot.last, snapshot.data.len() as u64, crc32fast::hash(&snapshot.data));
+            let said = (snapshot.last, snapshot.data.len() as u64, snapshot.checksum());
             assert!(announced.contains(&said), "{said:?} was never announced");
             installs += 1;
         }
@@ -75,13 +76,16 @@ fn chunk(script: &mut Script<'_>, near: &Near, whole: &[Bytes]) -> SnapshotChunk
     // What a correct leader would send; then some of it is bent.
     let from = usize::from(script.short()).min(data.len());
     let upto = from.saturating_add(usize::from(script.short())).min(data.len());
+    let last = LogId::new(1, 10 * (1 + which as u64));
+    let checksum = |data: &Bytes| Snapshot { last, configuration: founders(), data: data.clone() }.checksum();
     let mut chunk = SnapshotChunk {
         group: near.group,
         term: near.term.max(1),
         round: 1,
-        last: LogId::new(1, 10 * (1 + which as u64)),
+        last,
+        configuration: founders(),
         total: data.len() as u64,
-        checksum: crc32fast::hash(data),
+        checksum: checksum(data),
         offset: from as u64,
         data: data.slice(from..upto),
     };
@@ -93,7 +97,7 @@ fn chunk(script: &mut Script<'_>, near: &Near, whole: &[Bytes]) -> SnapshotChunk
             3 => chunk.checksum ^= u32::from(script.byte()),
             4 => chunk.offset = script.number(chunk.offset),
             5 => chunk.data = Bytes::copy_from_slice(script.bytes()),
-            6 => chunk.checksum = crc32fast::hash(&chunk.data),
+            6 => chunk.checksum = checksum(&chunk.data),
             _ => chunk.total = chunk.offset.saturating_add(chunk.data.len() as u64),
         }
     }

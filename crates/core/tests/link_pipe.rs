@@ -315,3 +315,36 @@ fn a_first_frame_arrives_after_three_hellos() {
     assert_eq!(hellos, 4, "question, answer, answer, and the last one that closes it");
     assert_eq!(pipe.up, [1, 1]);
 }
+
+// The one that has the session alone would take an offer for an agreement; and what it asks is lost with every frame.
+#[test]
+fn half_a_session_is_made_whole_by_frames_of_one_side_alone() {
+    for lost in 0..8 {
+        let mut pipe = Pipe::new(4 + lost as u64, LinkLimits::default());
+        pipe.send(0);
+        pipe.settle();
+        // Both begin anew, and of the frames of that one is lost: either side may be left with a session of its own.
+        pipe.restart(1);
+        pipe.send(1);
+        for at in 0.. {
+            if pipe.flying.is_empty() {
+                break;
+            }
+            let (to, frame) = pipe.flying.remove(0);
+            if at != lost {
+                pipe.deliver(to, frame);
+            }
+        }
+        for speaker in [0, 1] {
+            let last: Vec<u64> = (0..5)
+                .map(|_| {
+                    pipe.now = pipe.now + Duration::from_secs(2);
+                    let number = pipe.send(speaker);
+                    pipe.settle();
+                    number
+                })
+                .collect();
+            assert!(pipe.delivered.contains(&last[4]), "{speaker} speaks alone, frame {lost} was lost");
+        }
+    }
+}

@@ -40,7 +40,9 @@ fn run(mut run: Run<'_>) -> Outcome {
         Mutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, mutation)| *mutation);
     let mut rng = Rng::from_seed(seed ^ 0x0a7e_0000_f00d);
     let n = *rng.pick(&[3u64, 3, 5]).unwrap_or(&3);
-    let ids: Vec<NodeId> = (1..=n).map(NodeId).collect();
+    // Some were not there when it was founded, and may get a vote later.
+    let newcomers = if rng.chance(0.5) { 1 + rng.within(0..2) } else { 0 };
+    let ids: Vec<NodeId> = (1..=n + newcomers).map(NodeId).collect();
     // Where an append has room for one entry only, terms are committed piece by piece (Raft figure 8).
     let batch_bytes_max = if rng.chance(0.4) { 1 } else { 64 + rng.index(4000) };
     // Small bounds, so that what is rare in production happens in every run.
@@ -51,15 +53,20 @@ fn run(mut run: Run<'_>) -> Outcome {
         batch_bytes_max,
         inflight_max: 1 + rng.index(8),
         request_timeout: Duration::from_secs(2),
+        promotion_timeout: Duration::from_secs(2),
         mutation,
         ..RaftConfig::default()
     };
     let unit = config.election_timeout;
-    let voters = ids.clone();
+    let founders: Vec<NodeId> = (1..=n).map(NodeId).collect();
     let fuses = plans::fuses(seed, ids.len());
     let lit = fuses.clone().unwrap_or_default();
     let mut world = World::with(plans::settings(seed), seed, ids.clone(), move |id| {
-        let mut node = Node::builder(id).found(voters.clone());
+        let node = Node::builder(id);
+        let mut node = match founders.contains(&id) {
+            true => node.found(founders.clone()),
+            false => node.join(founders.clone()),
+        };
         let fuse = lit.get(id.0 as usize - 1).cloned().unwrap_or_default();
         let registers =
             node.raft_with("registers", Registers::with_fuse(fuse), quorate::NoDecider, config.clone());
@@ -79,6 +86,9 @@ fn run(mut run: Run<'_>) -> Outcome {
     plans::Hunter::release(&mut world, &mut plan, unit, SAFETY);
     plans::sieve(&mut world, REGISTERS, unit, SAFETY);
     let workload = KvWorkload::new(seed, REGISTERS, ids, |app: &RaftHandle<Registers>| app);
-    let mut workload = workload.founded_in_calm(swarm.amnesia_max > 0).with_fuses(fuses.unwrap_or_default());
+    let mut workload = workload
+        .founded_in_calm((swarm.amnesia_max > 0).then_some(n as usize))
+        .with_fuses(fuses.unwrap_or_default())
+        .with_changes(rng.chance(0.6).then_some(swarm.amnesia_max));
     Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
 }

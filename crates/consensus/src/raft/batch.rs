@@ -1,7 +1,7 @@
 //! Entries, many at a time. A batch is one immutable piece of memory, made once by whoever gathers commands and
 //! the same in the log, in the journal and in every message; entries are lent out of it.
 
-use super::{Commands, Index, LogId, Term};
+use super::{Commands, Configuration, Index, LogId, Term};
 use bytes::{BufMut, Bytes, BytesMut};
 use quorate_core::{Decoder, Encoder, WireError};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub enum EntryKind {
     Noop,
     /// The application's.
     Command,
+    /// Who decides from here on (Raft §6). Always alone in its batch.
+    Configuration,
 }
 
 /// One entry, lent.
@@ -92,6 +94,23 @@ impl Batch {
     /// A leader's first: one entry without data.
     pub(super) fn noop(first: Index, term: Term) -> Batch {
         Batch { first, term, count: 1, kind: EntryKind::Noop, bytes: Bytes::from_static(&[0]) }
+    }
+
+    /// One entry that says who decides.
+    pub(super) fn configuration(first: Index, term: Term, configuration: &Configuration) -> Batch {
+        let mut bytes = BytesMut::new();
+        // Plain data without maps: there is nothing in it that could not be written.
+        write_entry(&mut bytes, &postcard::to_stdvec(configuration).unwrap_or_default());
+        Batch { first, term, count: 1, kind: EntryKind::Configuration, bytes: bytes.freeze() }
+    }
+
+    /// Who decides from this batch on, if it says so.
+    pub fn as_configuration(&self) -> Option<Configuration> {
+        if self.kind != EntryKind::Configuration || self.count != 1 {
+            return None;
+        }
+        let (configuration, rest) = postcard::take_from_bytes(split_entry(&self.bytes)?.0).ok()?;
+        rest.is_empty().then_some(configuration)
     }
 
     /// The first entry's index.
@@ -193,7 +212,11 @@ impl Batch {
             return Err(WireError::Malformed("batch"));
         }
         check_entries(count, &bytes)?;
-        Ok(Batch { first, term, count, kind, bytes })
+        let batch = Batch { first, term, count, kind, bytes };
+        match kind == EntryKind::Configuration && batch.as_configuration().is_none() {
+            true => Err(WireError::Malformed("configuration")),
+            false => Ok(batch),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a replica and its port tell each other.
 
-use super::{Commands, Index, LogId, NotPlaced, Snapshot, Term};
+use super::{Change, Commands, Configuration, Index, LogId, NotChanged, NotPlaced, Snapshot, Term};
 use bytes::Bytes;
 use quorate_core::NodeId;
+use std::sync::Arc;
 
 /// What the port asks.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,6 +46,14 @@ pub enum Cmd {
     Transfer {
         /// Whom.
         to: Option<NodeId>,
+    },
+    /// Change who votes, if this replica leads. Answered by [`Event::Changed`] or [`Event::NotChanged`], or, if leadership
+    /// is lost meanwhile, never: what was begun may still come about.
+    Change {
+        /// The port's number for it.
+        request: u64,
+        /// What is to change.
+        change: Box<Change>,
     },
     /// Stop leading, and never stand for election again in this life: its state machine is lost, and others
     /// have theirs. It votes and keeps the log as before.
@@ -93,6 +102,25 @@ pub enum Event {
     Restore(Snapshot),
     /// Replace the state by this one, which a leader sent; answer with [`Cmd::Installed`].
     Install(Snapshot),
+    /// The change of voters is complete and committed.
+    Changed {
+        /// The port's number for it.
+        request: u64,
+    },
+    /// Voters do not change for this request.
+    NotChanged {
+        /// The port's number for it.
+        request: u64,
+        /// Why.
+        why: NotChanged,
+    },
+    /// This configuration is committed, the joint one of a change too.
+    Configured {
+        /// The entry that says so, or the one that a snapshot stands for.
+        index: Index,
+        /// Who decides from there on.
+        configuration: Arc<Configuration>,
+    },
     /// Elected.
     Elected {
         /// The term.

@@ -39,6 +39,9 @@ pub struct RaftConfig {
     pub promises_max: usize,
     /// Replicas without a vote that a leader serves; beyond it newcomers are not answered. Default 16 (guess).
     pub learners_max: usize,
+    /// How long a change of voters waits for those who are to vote to be reached and to catch up, before it is refused.
+    /// As long as sending them a snapshot may take. Default 60 s (guess).
+    pub promotion_timeout: Duration,
     /// How long a proposal or a linearizable read waits on a replica that knows nobody who leads, before it is
     /// answered Rejected: right after a start, or while a leader is being replaced. Zero: not at all. Default 1 s
     /// (guess: some elections).
@@ -74,6 +77,7 @@ impl Default for RaftConfig {
             trailing_entries: 1000,
             promises_max: 65_536,
             learners_max: 16,
+            promotion_timeout: Duration::from_secs(60),
             leader_patience: Duration::from_secs(1),
             request_timeout: Duration::from_secs(10),
             sessions_max: 10_000,

@@ -1,6 +1,6 @@
 //! Elections: pre-vote, vote, and who may not disturb whom (Raft §5.2, §5.4.1; thesis §9.6).
 
-use super::{Candidacy, Event, Founding, LogId, Msg, Raft, Role, Term, VoteReply};
+use super::{Candidacy, Event, LogId, Msg, Raft, Role, Term, VoteReply, configuration::Decision};
 use quorate_core::{Cx, NodeId};
 use std::time::Duration;
 
@@ -17,24 +17,16 @@ impl Raft {
     /// No leader was heard. One with a vote asks whether it would be elected; one without asks to be served.
     pub(super) fn on_election_timeout(&mut self, cx: &mut Cx<'_, Raft>) {
         self.wait_for_election(cx);
+        self.referred = false;
         if self.leader.take().is_some() {
             // News, no promise.
             cx.emit_now(Event::Following { term: self.term, leader: None });
         }
-        if !self.may_vote() {
-            // One that joined does not know the voters; whoever it was started with may.
-            let seeds = match &self.founding {
-                Founding::Join(seeds) | Founding::Found(seeds) if self.voters.is_empty() => seeds.clone(),
-                _ => self.voters.clone(),
-            };
-            for id in seeds.into_iter().filter(|id| *id != self.id) {
-                // A question.
-                cx.send_now(id, Msg::Join);
-            }
-            return;
+        if !self.founders.is_empty() && !self.is_founded() {
+            return self.tell_pins(true, cx);
         }
-        if !self.founded {
-            self.tell_pins(true, cx);
+        if !self.may_vote() {
+            return self.ask_to_be_served(cx);
         }
         if !self.may_stand() {
             return;
@@ -55,8 +47,7 @@ impl Raft {
         let sticky = self.hears_leader(cx);
         self.counters.sticky += u64::from(sticky);
         let granted = !sticky
-            && self.may_vote()
-            && self.is_voter_by_name(from)
+            && !self.is_stranger(from, candidacy.last)
             && candidacy.term > self.term
             && self.is_plausible(candidacy.term)
             && self.is_up_to_date(candidacy.last);
@@ -68,6 +59,19 @@ impl Raft {
         let last = if sticky { LogId::ZERO } else { self.log.last() };
         // Promises nothing: a grant neither moves a timer nor binds the vote.
         cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last }));
+        // One that has no vote any more and was not told, as it was away.
+        if !self.is_voter(from) {
+            self.on_join(from, cx);
+        }
+    }
+
+    /// A candidate that is no voter here and does not know more than this replica does: with the same log it would know
+    /// that it is none. (One with a longer log may be a voter by an entry that is not here yet.) Nor does one that is
+    /// of no group promise anything.
+    fn is_stranger(&self, candidate: NodeId, last: LogId) -> bool {
+        let founding = !self.is_founded() && !self.founders.is_empty();
+        let may_know_more = !founding && last > self.log.last();
+        self.group == 0 || !self.is_voter_by_name(candidate) && !may_know_more
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
@@ -88,16 +92,15 @@ impl Raft {
     }
 
     pub(super) fn count_pre_votes(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_granted(cx) && !self.abstains {
+        if self.is_granted() && !self.abstains {
             self.campaign(false, cx);
         }
     }
 
-    /// Whether it may be elected: all founders have met, its log is not about to be replaced, and its state machine is
-    /// not lost.
+    /// Whether it may be elected: it has a vote, its log is not about to be replaced, and its state machine is not lost.
     pub(super) fn may_stand(&self) -> bool {
         let replaced = self.install.as_ref().is_some_and(|install| install.restoring.is_some());
-        self.may_vote() && self.founded && !self.abstains && !replaced
+        self.may_vote() && !self.abstains && !replaced
     }
 
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.
@@ -108,11 +111,10 @@ impl Raft {
         if !self.is_plausible(term) {
             return;
         }
-        self.role = Role::Candidate;
         self.counters.campaigns += 1;
         self.term = term;
         self.vote = Some(self.id);
-        self.write_hard(cx);
+        self.role = Role::Candidate { voted: self.write_hard(cx) };
         self.wait_for_election(cx);
         self.forget_votes();
         let candidacy = Candidacy { group: self.group, term, last: self.log.last(), handed_over };
@@ -123,7 +125,7 @@ impl Raft {
     pub(super) fn on_vote(&mut self, from: NodeId, candidacy: Candidacy, cx: &mut Cx<'_, Raft>) {
         let Candidacy { term, last, handed_over, .. } = candidacy;
         // A vote for a voter that lost its disk would elect it with votes that it gave others and forgot.
-        if !self.is_voter_by_name(from) {
+        if self.is_stranger(from, last) {
             self.counters.strangers += 1;
             return;
         }
@@ -140,7 +142,9 @@ impl Raft {
             self.follow(term, None, cx);
         }
         let free = self.vote.is_none() || self.vote == Some(from);
-        let granted = term == self.term && free && self.may_vote() && self.is_up_to_date(last);
+        // Without regard to whether this replica is a voter by its own log: the candidate's may say so (etcd/raft #10998),
+        // and it counts the vote by the journal that it knows.
+        let granted = term == self.term && free && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
             self.write_hard(cx);
@@ -154,7 +158,7 @@ impl Raft {
         if reply.term > self.term {
             return self.learn_term(from, reply.term, cx);
         }
-        if self.role != Role::Candidate || reply.term != self.term {
+        if !matches!(self.role, Role::Candidate { .. }) || reply.term != self.term {
             return;
         }
         if let Some(peer) = self.peer_mut(from) {
@@ -164,18 +168,18 @@ impl Raft {
     }
 
     pub(super) fn count_votes(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_granted(cx) && !self.abstains {
+        let Role::Candidate { voted } = self.role else { return };
+        if voted <= cx.durable() && self.is_granted() && !self.abstains {
             self.lead(cx);
         }
     }
 
     /// Whether own vote and those that count are a quorum.
-    fn is_granted(&mut self, cx: &Cx<'_, Raft>) -> bool {
-        let durable = cx.durable();
-        let strangers =
-            self.peers.iter().filter(|p| p.voter && p.granted == Some(true) && !p.counts(durable)).count();
+    fn is_granted(&mut self) -> bool {
+        let granted = self.peers.iter().filter(|peer| peer.voter && peer.granted == Some(true));
+        let strangers = granted.filter(|peer| !self.speaks_as_known(peer)).count();
         self.counters.strangers += strangers as u64;
-        self.is_quorum(cx, |peer| peer.granted == Some(true))
+        self.is_quorum(Decision::Election, |peer| peer.granted == Some(true))
     }
 
     fn forget_votes(&mut self) {
@@ -201,26 +205,13 @@ impl Raft {
         term <= self.term.saturating_add(TERMS_AHEAD_MAX) && term < Term::MAX
     }
 
-    /// A newer term, told in an answer: believed of voters only, within reason.
+    /// A newer term, told in an answer: believed of whom this replica knows, within reason. (Of one that has no vote by
+    /// this log, too: it may have one by another.)
     pub(super) fn learn_term(&mut self, from: NodeId, term: Term, cx: &mut Cx<'_, Raft>) {
-        if self.is_voter(from) && self.is_plausible(term) {
+        if self.peer(from).is_some() && self.is_plausible(term) {
             self.follow(term, None, cx);
         } else {
             self.counters.nonsense += 1;
         }
-    }
-
-    pub(super) fn on_join(&mut self, from: NodeId, cx: &mut Cx<'_, Raft>) {
-        if !self.is_leader() || self.peer(from).is_some() || from == self.id {
-            return;
-        }
-        let learners = self.peers.iter().filter(|peer| !peer.voter).count();
-        if learners >= self.config.learners_max {
-            return;
-        }
-        let mut peer = super::peer::Peer::new(from, false);
-        peer.reset(self.log.last().index + 1, cx.now);
-        self.peers.push(peer);
-        self.share_peers();
     }
 }

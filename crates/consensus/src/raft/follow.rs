@@ -59,11 +59,11 @@ impl Raft {
             cx.send(from, Msg::AppendReply(AppendReply { term: self.term, round, outcome }));
             return false;
         }
-        let stranger = !self.voters.is_empty() && self.voters.binary_search(&from).is_err();
         let second =
             term == self.term && (self.is_leader() || self.leader.is_some_and(|leader| leader != from));
-        if stranger || second || group == 0 || !self.is_plausible(term) {
-            // Two leaders of one term, one without a vote, or one of no group: no correct replica does that.
+        // A leader need not be in the configuration that is known here (Raft §6): its log may have another.
+        if second || group == 0 || from == self.id || !self.is_plausible(term) {
+            // Two leaders of one term, or one of no group: no correct replica does that.
             self.counters.nonsense += 1;
             return false;
         }
@@ -72,7 +72,6 @@ impl Raft {
             cx.append(Record::Joined { group });
         }
         self.follow(term, Some(from), cx);
-        self.learn_founding(from, cx);
         self.heard_leader_at = Some(cx.now);
         self.wait_for_election(cx);
         true
@@ -91,7 +90,7 @@ impl Raft {
         let Some(new) = (if whole { Some(batch) } else { batch.from(first) }) else { return };
         let mark = cx.append(Record::Entries(new.clone()));
         self.marks.push_back((new.last(), mark));
-        self.log.push(new);
+        self.hold(new, cx.now);
     }
 
     /// The first entry of the batch that the log does not hold.
@@ -123,9 +122,10 @@ impl Raft {
 
     pub(super) fn learn_commit(&mut self, commit: Index, cx: &mut Cx<'_, Raft>) {
         if commit > self.commit {
-            self.commit = commit;
+            let before = std::mem::replace(&mut self.commit, commit);
             // A quorum has it on disk, whatever this node's own disk does.
             cx.emit_now(Event::Committed { upto: commit });
+            self.tell_configurations(before, commit, cx);
         }
     }
 }

@@ -5,8 +5,9 @@
 //! two of them can be brought to elect a leader with votes that its former disk has forgotten. The price is
 //! that all founders must have met once before the first election.
 
-use super::{Msg, Pin, Raft, Record};
-use quorate_core::{Boot, Cx, JournalId, NodeId};
+use super::{Configuration, Electors, Msg, Pin, Quorums, Raft, Record, Voter};
+use quorate_core::{Boot, Cx, JournalId, NodeId, quorum::Electorate};
+use std::sync::Arc;
 
 /// How far the founding of a cluster has come.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
@@ -21,33 +22,27 @@ pub struct FoundingStatus {
 impl Raft {
     /// What the founding waits for; `None` once all founders have met, and for one that joined.
     pub fn founding(&self) -> Option<FoundingStatus> {
-        if self.founded || self.voters.is_empty() {
+        if self.is_founded() || self.founders.is_empty() {
             return None;
         }
         let own = self.pins_digest();
         let voters = || self.peers.iter().filter(|peer| peer.voter);
-        let missing = voters().filter(|peer| !peer.is_voter_by_name()).map(|peer| peer.id).collect();
+        let missing = voters().filter(|peer| !self.speaks_as_known(peer)).map(|peer| peer.id).collect();
         let differs = |peer: &&super::peer::Peer| own.is_some() && peer.pins.is_some() && peer.pins != own;
         Some(FoundingStatus { missing, disagreeing: voters().filter(differs).map(|peer| peer.id).collect() })
     }
 
-    /// A voter's link came up. The first contact is written down; what it meets later under another journal is
+    /// A founder's link came up before the founding is complete. The first contact is written down; what it meets later under another journal is
     /// a stranger.
     pub(super) fn pin(&mut self, id: NodeId, boot: Boot, cx: &mut Cx<'_, Raft>) {
         let Some(peer) = self.peer_mut(id) else { return };
-        if !peer.voter {
-            return;
-        }
         if peer.pin.is_none() {
-            // On disk before a vote counts, or a crash here would let it vote twice under two journals.
-            let mark = cx.append(Record::Pinned(Pin { node: id, journal: boot.journal }));
-            if let Some(peer) = self.peer_mut(id) {
-                peer.pin = Some((boot.journal, mark));
-            }
+            peer.pin = Some(boot.journal);
+            // On disk before it is told and before a vote is asked for, or a crash here would let it vote twice under two
+            // journals.
+            cx.append(Record::Pinned(Pin { node: id, journal: boot.journal }));
         }
-        if !self.founded {
-            self.tell_pins(true, cx);
-        }
+        self.tell_pins(true, cx);
     }
 
     /// Says which electorate is written down here; leaves once it is on disk. While it is not all there the message
@@ -61,6 +56,10 @@ impl Raft {
     pub(super) fn on_pins(&mut self, from: NodeId, digest: Option<u64>, ask: bool, cx: &mut Cx<'_, Raft>) {
         if !self.is_voter_by_name(from) {
             self.counters.strangers += 1;
+            // The founding went on without it, or on its former disk; from the log it learns how.
+            if self.is_founded() {
+                self.on_join(from, cx);
+            }
             return;
         }
         if let Some(peer) = self.peer_mut(from) {
@@ -73,31 +72,39 @@ impl Raft {
         self.seal_founding(cx);
     }
 
-    /// A voter leads, so it knows that all founders met.
-    pub(super) fn learn_founding(&mut self, leader: NodeId, cx: &mut Cx<'_, Raft>) {
-        if !self.founded && self.is_voter_by_name(leader) {
-            self.founded = true;
+    /// All founders wrote down the same: they are the first configuration, and this one may stand for election.
+    fn seal_founding(&mut self, cx: &mut Cx<'_, Raft>) {
+        let Some(own) = self.pins_digest().filter(|_| !self.is_founded()) else { return };
+        if !self.peers.iter().filter(|peer| peer.voter).all(|peer| peer.pins == Some(own)) {
+            return;
+        }
+        if let Some(founders) = self.founding_configuration() {
+            self.history.replace(0, Arc::new(founders));
+            self.reconfigure(cx.now);
             cx.append(Record::AllMet);
         }
     }
 
-    /// All founders wrote down the same: from now on this one may stand for election.
-    fn seal_founding(&mut self, cx: &mut Cx<'_, Raft>) {
-        let Some(own) = self.pins_digest() else { return };
-        if !self.founded && self.peers.iter().filter(|peer| peer.voter).all(|peer| peer.pins == Some(own)) {
-            self.founded = true;
-            cx.append(Record::AllMet);
+    /// The founders under the journals that they were met under; `None` while one is not known.
+    pub(super) fn founding_configuration(&self) -> Option<Configuration> {
+        let voters: Option<Vec<Voter>> =
+            self.founders.iter().map(|id| Some(Voter { node: *id, journal: self.pin_of(*id)? })).collect();
+        let electors = Electors::new(Electorate::equal(0, voters?).ok()?, Quorums::default()).ok()?;
+        Some(Configuration::simple(electors))
+    }
+
+    fn pin_of(&self, founder: NodeId) -> Option<JournalId> {
+        match founder == self.id {
+            true => self.own_pin,
+            false => self.peer(founder)?.pin,
         }
     }
 
     /// FNV-1a 64 over all voters and their journals in order; `None` while one is not known.
     fn pins_digest(&self) -> Option<u64> {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        for id in &self.voters {
-            let journal: JournalId = match self.peer(*id) {
-                Some(peer) => peer.pin?.0,
-                None => self.own_pin?.journal,
-            };
+        for id in &self.founders {
+            let journal = self.pin_of(*id)?;
             for byte in id.0.to_le_bytes().into_iter().chain(journal.0.to_le_bytes()) {
                 hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
             }

@@ -1,10 +1,12 @@
 //! Snapshots: taken, sent in pieces, installed (Raft §7).
 
 use super::{
-    Event, Index, LogId, Msg, Raft, Record, Role, Snapshot, SnapshotChunk, SnapshotReply, Term, peer::Flow,
+    Configuration, Event, Index, LogId, Msg, Raft, Record, Role, Snapshot, SnapshotChunk, SnapshotReply,
+    Term, peer::Flow, record::begin_checksum,
 };
 use bytes::{Bytes, BytesMut};
 use quorate_core::{Cx, Mark, NodeId, Time};
+use std::sync::Arc;
 
 /// Election timeouts after which a snapshot that could not be restored is tried again (guess: rarely enough that
 /// sending it in vain costs little).
@@ -20,8 +22,9 @@ pub(super) struct Install {
     pub last: LogId,
     pub total: u64,
     pub checksum: u32,
+    pub configuration: Arc<Configuration>,
     pub data: BytesMut,
-    /// CRC-32 of what is there so far.
+    /// CRC-32 of the configuration and of what is there so far.
     pub crc: u32,
     /// All there and handed to the port, which restores it.
     pub restoring: Option<Bytes>,
@@ -52,7 +55,10 @@ impl Raft {
             return;
         }
         assert!(at.index <= self.commit, "a snapshot of what is not committed");
-        self.snapshot = Some(Snapshot { last: at, data });
+        // There is one: nothing is committed before.
+        let Some(configuration) = self.history.at(at.index).cloned() else { return };
+        self.history.begin(at.index, configuration.clone());
+        self.snapshot = Some(Snapshot { last: at, configuration, data });
         self.counters.compactions += 1;
         let keep = at.index.saturating_sub(self.config.trailing_entries);
         // Whole records go: the last one that reaches no further than `keep`.
@@ -74,16 +80,10 @@ impl Raft {
             self.marks.pop_front();
         }
         let upto = self.marks.front().map_or(cx.appended(), |(_, mark)| Mark(mark.0.saturating_sub(1)));
-        let mut base = vec![match self.voters.is_empty() {
+        let mut base = vec![match self.founders.is_empty() {
             true => Record::Joined { group: self.group },
-            false => Record::Founded { voters: self.voters.clone() },
+            false => Record::Founded { voters: self.founders.clone() },
         }];
-        base.extend(self.own_pin.map(Record::Pinned));
-        base.extend(self.peers.iter().filter_map(|peer| {
-            let (journal, _) = peer.pin?;
-            Some(Record::Pinned(super::Pin { node: peer.id, journal }))
-        }));
-        base.extend(self.founded.then_some(Record::AllMet));
         base.push(Record::Hard { term: self.term, vote: self.vote });
         base.extend(self.snapshot.clone().map(Record::Snapshot));
         base.push(Record::Begins(self.log.base()));
@@ -95,7 +95,7 @@ impl Raft {
         let Some(snapshot) = self.snapshot.clone() else { return };
         let known = self.peers.iter().filter_map(|peer| peer.sending.as_ref());
         let checksum = known.filter(|s| s.snapshot.last == snapshot.last).map(|s| s.checksum).next();
-        let checksum = checksum.unwrap_or_else(|| crc32fast::hash(&snapshot.data));
+        let checksum = checksum.unwrap_or_else(|| snapshot.checksum());
         let Some(peer) = self.peer_mut(id) else { return };
         peer.inflight.clear();
         peer.inflight_bytes = 0;
@@ -110,11 +110,13 @@ impl Raft {
         let Role::Leader(leader) = &self.role else { return };
         let (round, group, term) = (leader.round, self.group, self.term);
         let Some(sending) = self.peer(id).and_then(|peer| peer.sending.as_ref()) else { return };
-        let Sending { snapshot: Snapshot { last, data }, checksum, offset } = &**sending;
+        let Sending { snapshot: Snapshot { last, configuration, data }, checksum, offset } = &**sending;
         let (last, checksum, total) = (*last, *checksum, data.len() as u64);
+        let configuration = configuration.clone();
         let from = (*offset).min(total) as usize;
         let data = data.slice(from..from.saturating_add(bytes_max).min(data.len()));
-        let chunk = SnapshotChunk { group, term, round, last, total, checksum, offset: from as u64, data };
+        let offset = from as u64;
+        let chunk = SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };
         // Committed state: whoever has it promises nothing new by sending it.
         cx.send_now(id, Msg::Snapshot(Box::new(chunk)));
     }
@@ -138,7 +140,7 @@ impl Raft {
     }
 
     pub(super) fn on_chunk(&mut self, from: NodeId, chunk: SnapshotChunk, cx: &mut Cx<'_, Raft>) {
-        let SnapshotChunk { group, term, round, last, total, checksum, offset, data } = chunk;
+        let SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data } = chunk;
         if !self.accept_leader(from, group, term, round, cx) {
             return;
         }
@@ -160,7 +162,9 @@ impl Raft {
             // Not wanted, but heard: the leader must not think that it is alone.
             return cx.send(from, answer(offset));
         }
-        let same = |i: &Install| i.last == last && i.total == total && i.checksum == checksum;
+        let same = |i: &Install| {
+            (i.last, i.total, i.checksum) == (last, total, checksum) && i.configuration == configuration
+        };
         match &mut self.install {
             Some(install) if install.restoring.is_some() => {
                 // The port is at it. The answer says that nothing more is needed now.
@@ -173,9 +177,20 @@ impl Raft {
                 (install.from, install.term, install.round) = (from, term, round)
             }
             _ => {
-                let (data, crc, restoring) = (BytesMut::new(), 0, None);
-                self.install =
-                    Some(Install { from, term, round, last, total, checksum, data, crc, restoring });
+                let (data, crc, restoring) =
+                    (BytesMut::new(), begin_checksum(&configuration).finalize(), None);
+                self.install = Some(Install {
+                    from,
+                    term,
+                    round,
+                    last,
+                    total,
+                    checksum,
+                    configuration,
+                    data,
+                    crc,
+                    restoring,
+                });
             }
         }
         let Some(install) = &mut self.install else { return };
@@ -194,8 +209,9 @@ impl Raft {
             }
             let data = install.data.split().freeze();
             install.restoring = Some(data.clone());
+            let configuration = install.configuration.clone();
             // The port restores it beside the old state; nothing is given up before it says that it could.
-            cx.emit_now(Event::Install(Snapshot { last, data }));
+            cx.emit_now(Event::Install(Snapshot { last, configuration, data }));
         }
         cx.send(from, answer(next));
     }
@@ -219,7 +235,10 @@ impl Raft {
             return;
         }
         if install.last.index > newest {
-            self.put_in_place(Snapshot { last: install.last, data }, cx);
+            let (last, configuration) = (install.last, install.configuration);
+            self.put_in_place(Snapshot { last, configuration: configuration.clone(), data }, cx);
+            // A quorum had it on disk.
+            cx.emit_now(Event::Configured { index: last.index, configuration });
         }
         // The round was asked in its term, and is an answer to nothing in a later one.
         if install.term == self.term {
@@ -228,13 +247,17 @@ impl Raft {
     }
 
     fn put_in_place(&mut self, snapshot: Snapshot, cx: &mut Cx<'_, Raft>) {
-        let last = snapshot.last;
+        let (last, configuration) = (snapshot.last, snapshot.configuration.clone());
         self.snapshot = Some(snapshot);
         // Keeps what follows if the log holds the snapshot's last entry (Raft §7, step 6); then its records
         // stay, and only the base is new.
-        if !self.log.has(last) {
+        if self.log.has(last) {
+            self.history.begin(last.index, configuration);
+        } else {
+            self.history.replace(last.index, configuration);
             self.marks.clear();
         }
+        self.reconfigure(cx.now);
         self.log.rebase(last);
         self.commit = self.commit.max(last.index);
         self.compact(cx);

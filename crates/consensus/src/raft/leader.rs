@@ -2,14 +2,12 @@
 
 use super::{
     Append, Batch, Batches, Commands, Event, Forward, ForwardReply, Index, LogId, Msg, NotPlaced, OpenBatch,
-    Outcome, Raft, Record, Role, Term, commands::last_of, peer::Flow, read::Reads, transfer::Transfer,
+    Outcome, Raft, Record, Role, Term, change::Changing, commands::last_of, configuration::Decision,
+    peer::Flow, read::Reads, transfer::Transfer,
 };
 use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// Election timeouts of silence after which a replica without a vote is served no more (guess).
-const LEARNER_TIMEOUTS: u32 = 10;
 
 /// What only a leader has.
 #[derive(Clone, PartialEq, Debug)]
@@ -33,6 +31,8 @@ pub(super) struct Leader {
     pub uncommitted: VecDeque<(Index, usize)>,
     pub uncommitted_bytes: usize,
     pub transfer: Option<Transfer>,
+    /// A change of voters that was asked for here.
+    pub changing: Option<Changing>,
 }
 
 impl Raft {
@@ -57,10 +57,17 @@ impl Raft {
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
             transfer: None,
+            changing: None,
         }));
         // Whether its term can commit anything is not known yet, and this does not say so.
         cx.emit_now(Event::Elected { term: self.term, first });
-        self.add(Batch::noop(first, self.term), cx);
+        // The founders are nowhere in the log yet: whoever reads it is to know who decides.
+        let founders = self.history.in_force().filter(|_| self.history.since() == 0);
+        let batch = match founders {
+            Some(founders) => Batch::configuration(first, self.term, founders),
+            None => Batch::noop(first, self.term),
+        };
+        self.add(batch, cx);
     }
 
     pub(super) fn leader_mut(&mut self) -> Option<&mut Leader> {
@@ -76,7 +83,8 @@ impl Raft {
             return Time::ZERO;
         }
         let transfer = leader.transfer.map_or(Time::NEVER, |transfer| transfer.until);
-        leader.heartbeat_at.min(leader.quorum_check_at).min(leader.notice_at).min(transfer)
+        let changing = leader.changing.as_ref().map_or(Time::NEVER, |changing| changing.until);
+        leader.heartbeat_at.min(leader.quorum_check_at).min(leader.notice_at).min(transfer).min(changing)
     }
 
     /// Whether a further batch may leave: some follower's window is open, or there is no follower.
@@ -122,8 +130,7 @@ impl Raft {
         let plausible = placed.is_ok_and(|at| {
             last_of(at.index, count).is_some_and(|last| LogId::new(at.term, last).is_plausible())
         });
-        // Only a voter leads. (One that joined knows the voters by their leader alone.)
-        if !self.voters.is_empty() && !self.is_voter(from) || placed.is_ok() && !plausible {
+        if !self.may_lead(from) || placed.is_ok() && !plausible {
             self.counters.nonsense += 1;
             return;
         }
@@ -173,14 +180,14 @@ impl Raft {
     }
 
     /// New entries: into the log, to the disk and to the followers at the same time (thesis §10.2.1).
-    fn add(&mut self, batch: Batch, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn add(&mut self, batch: Batch, cx: &mut Cx<'_, Raft>) {
         let Some(leader) = self.leader_mut() else { return };
         leader.uncommitted.push_back((batch.last(), batch.len()));
         leader.uncommitted_bytes += batch.len();
         let mark = cx.append(Record::Entries(batch.clone()));
         leader.writing.push_back((mark, batch.last(), cx.now));
         self.marks.push_back((batch.last(), mark));
-        self.log.push(batch.clone());
+        self.hold(batch.clone(), cx.now);
         self.send_batch(batch, cx);
         if self.peers.is_empty() || cx.durable() >= mark || self.ack_before_sync() {
             self.on_own_durable(cx);
@@ -311,6 +318,7 @@ impl Raft {
                 self.advance(cx);
                 self.feed(from, cx);
                 self.hand_over(from, cx);
+                self.change(cx);
             }
             Outcome::Conflict { refused, hint } => {
                 let hinted = log_hint(self, hint);
@@ -366,7 +374,7 @@ impl Raft {
     /// Moves the commit index to the highest entry of this term that a quorum has on disk (Raft §5.3, §5.4.2).
     fn advance(&mut self, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
-        let index = self.quorum_index(cx, leader.matched, |peer| peer.matched);
+        let index = self.quorum_index(leader.matched, |peer| peer.matched);
         if index <= self.commit {
             return;
         }
@@ -374,7 +382,7 @@ impl Raft {
         if self.log.term_at(index) != Some(self.term) && !self.commits_older_terms() {
             return;
         }
-        self.commit = index;
+        let before = std::mem::replace(&mut self.commit, index);
         let notice = cx.now + self.config.commit_notice;
         if let Some(leader) = self.leader_mut() {
             leader.notice_at = leader.notice_at.min(notice);
@@ -387,8 +395,10 @@ impl Raft {
         }
         // A quorum has it on disk: it is committed whatever this node's own disk does.
         cx.emit_now(Event::Committed { upto: index });
+        self.tell_configurations(before, index, cx);
         self.catch_up(index, cx);
         self.confirm_reads(cx);
+        self.on_change_committed(cx);
     }
 
     fn commits_older_terms(&self) -> bool {
@@ -436,6 +446,7 @@ impl Raft {
 
     pub(super) fn on_leader_wake(&mut self, cx: &mut Cx<'_, Raft>) {
         self.expire_transfer(cx);
+        self.expire_change(cx);
         if self.has_room() {
             self.seal(cx);
         }
@@ -450,16 +461,6 @@ impl Raft {
         }
     }
 
-    /// One without a vote that is silent for long makes room for others; it asks again when it is back.
-    fn forget_silent_learners(&mut self, now: Time) {
-        let patience = self.config.election_timeout.saturating_mul(LEARNER_TIMEOUTS);
-        let before = self.peers.len();
-        self.peers.retain(|peer| peer.voter || now.since(peer.heard_at) <= patience);
-        if self.peers.len() < before {
-            self.share_peers();
-        }
-    }
-
     /// A leader that hears no quorum, or whose disk stalls, stops leading (thesis §6.2).
     fn check_quorum(&mut self, cx: &mut Cx<'_, Raft>) {
         let (timeout, heartbeat) = (self.config.election_timeout, self.config.heartbeat);
@@ -471,7 +472,7 @@ impl Raft {
         let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);
         // A whole timeout and one heartbeat of grace: the answer to the last heartbeat may still be on its way.
         let patience = timeout + heartbeat;
-        let heard = self.is_quorum(cx, |peer| now.since(peer.heard_at) <= patience);
+        let heard = self.is_quorum(Decision::Replication, |peer| now.since(peer.heard_at) <= patience);
         if stalled {
             self.counters.stalled_disk += 1;
         } else if !heard {

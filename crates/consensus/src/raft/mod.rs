@@ -13,23 +13,27 @@
 //! **check-quorum** (a leader that hears no majority, or whose disk stalls, stops leading), voters that hear a leader do not help
 //! to depose it, **batching and pipelining** with in-flight limits, **ReadIndex** reads, snapshots in pieces,
 //! voters known by their **journal** (one that lost its disk has no vote any more), replicas without a vote,
-//! **transfer** of leadership.
+//! **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums.
 //!
-//! What is absent so far: change of voters, leases, witness, many groups.
+//! What is absent so far: leases, witness, many groups.
 //!
 //! [`Raft`] is the protocol and sees bytes only. [`RaftPort`] holds the application's
 //! [`StateMachine`](quorate_core::StateMachine), its promises and its client sessions; [`RaftHandle`] is what
 //! the application asks.
 
 mod batch;
+mod change;
 mod cmd;
 mod commands;
 mod config;
+mod configuration;
 mod election;
 mod follow;
 mod founding;
+mod history;
 mod ids;
 mod install;
+mod joining;
 mod leader;
 mod log;
 mod msg;
@@ -47,9 +51,11 @@ mod transfer;
 
 use batch::OpenBatch;
 pub use batch::{Batch, Entries, Entry, EntryKind};
+pub use change::{Change, NotChanged};
 pub use cmd::{Cmd, Event};
 pub use commands::{Commands, Gathered};
 pub use config::{Founding, RaftConfig, RaftConfigError};
+pub use configuration::{Configuration, ConfigurationError, Electors, Quorums, Voter};
 pub use founding::FoundingStatus;
 pub use ids::{Index, LogId, Term};
 pub use log::Log;

@@ -1,6 +1,6 @@
 //! What replicas tell each other. Kept small by value; what is rare is boxed.
 
-use super::{Batch, Commands, Index, LogId, Term};
+use super::{Batch, Commands, Configuration, Index, LogId, Term};
 use bytes::Bytes;
 use quorate_core::{Class, Decoder, Encoder, JournalId, NodeId, Wire, WireError};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,13 @@ pub enum Msg {
     ForwardReply(ForwardReply),
     /// Somebody without a vote wants the log: a newcomer, or a voter that lost its disk.
     Join,
+    /// Somebody else leads: ask that one.
+    LedBy {
+        /// The founding.
+        group: u64,
+        /// Who leads.
+        leader: NodeId,
+    },
     /// Under which journals the voters are known, once that is on disk.
     Pins {
         /// The founding.
@@ -203,9 +210,11 @@ pub struct SnapshotChunk {
     pub round: u64,
     /// The last entry that the snapshot stands for.
     pub last: LogId,
+    /// Who decides as of that entry.
+    pub configuration: Arc<Configuration>,
     /// Bytes of the whole.
     pub total: u64,
-    /// CRC-32 of the whole.
+    /// CRC-32 of the configuration's encoding and of the whole.
     pub checksum: u32,
     /// Where this piece begins.
     pub offset: u64,
@@ -276,7 +285,7 @@ enum Part {
     VoteReply(VoteReply),
     Append { group: u64, term: Term, prev: LogId, commit: Index, round: u64, batches: u32 },
     AppendReply(AppendReply),
-    Snapshot { group: u64, term: Term, round: u64, last: LogId, total: u64, checksum: u32, offset: u64 },
+    Snapshot(Box<ChunkHead>),
     SnapshotReply(SnapshotReply),
     Forward { group: u64, first: u64, count: u32 },
     ForwardReply(ForwardReply),
@@ -288,6 +297,20 @@ enum Part {
     Pull { group: u64, after: LogId },
     Pulled { group: u64, after: LogId, batches: u32 },
     Resigned { group: u64, term: Term },
+    LedBy { group: u64, leader: NodeId },
+}
+
+/// A [`SnapshotChunk`] without its piece.
+#[derive(Serialize, Deserialize)]
+struct ChunkHead {
+    group: u64,
+    term: Term,
+    round: u64,
+    last: LogId,
+    configuration: Arc<Configuration>,
+    total: u64,
+    checksum: u32,
+    offset: u64,
 }
 
 impl Wire for Msg {
@@ -301,6 +324,7 @@ impl Wire for Msg {
             Msg::SnapshotReply(m) => to.part(&Part::SnapshotReply(*m)),
             Msg::ForwardReply(m) => to.part(&Part::ForwardReply(*m)),
             Msg::Join => to.part(&Part::Join),
+            Msg::LedBy { group, leader } => to.part(&Part::LedBy { group: *group, leader: *leader }),
             Msg::Pins { group, digest, ask } => {
                 to.part(&Part::Pins { group: *group, digest: *digest, ask: *ask })
             }
@@ -328,9 +352,11 @@ impl Wire for Msg {
                 batches.iter().for_each(|batch| batch.encode(to));
             }
             Msg::Snapshot(chunk) => {
-                let SnapshotChunk { group, term, round, last, total, checksum, offset, ref data } = **chunk;
-                to.part(&Part::Snapshot { group, term, round, last, total, checksum, offset });
-                to.payload(data);
+                let SnapshotChunk { group, term, round, last, total, checksum, offset, .. } = **chunk;
+                let configuration = chunk.configuration.clone();
+                let head = ChunkHead { group, term, round, last, configuration, total, checksum, offset };
+                to.part(&Part::Snapshot(Box::new(head)));
+                to.payload(&chunk.data);
             }
             Msg::Forward(Forward { group, first, commands }) => {
                 to.part(&Part::Forward { group: *group, first: *first, count: commands.count() });
@@ -349,6 +375,7 @@ impl Wire for Msg {
             Part::SnapshotReply(m) => Msg::SnapshotReply(m),
             Part::ForwardReply(m) => Msg::ForwardReply(m),
             Part::Join => Msg::Join,
+            Part::LedBy { group, leader } => Msg::LedBy { group, leader },
             Part::Pins { group, digest, ask } => Msg::Pins { group, digest, ask },
             Part::Resigned { group, term } => Msg::Resigned { group, term },
             Part::Pull { group, after } => Msg::Pull { group, after },
@@ -362,13 +389,15 @@ impl Wire for Msg {
                 let batches = decode_batches(prev, batches, from)?;
                 Msg::Append(Append { group, term, prev, commit, round, batches })
             }
-            Part::Snapshot { group, term, round, last, total, checksum, offset } => {
+            Part::Snapshot(head) => {
+                let ChunkHead { group, term, round, last, configuration, total, checksum, offset } = *head;
                 let data = from.payload()?;
                 Msg::Snapshot(Box::new(SnapshotChunk {
                     group,
                     term,
                     round,
                     last,
+                    configuration,
                     total,
                     checksum,
                     offset,

@@ -1,21 +1,21 @@
 //! What a replica knows of another one: who it is, and, while leading, how far it has come.
 
-use super::{Index, install::Sending};
-use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
+use super::{Index, Voter, install::Sending};
+use quorate_core::{Boot, JournalId, NodeId, Time};
 use std::collections::VecDeque;
 
 /// Another replica.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Peer {
     pub id: NodeId,
-    /// Has a vote in this electorate (if it comes under its pinned journal).
+    /// Named by the configuration in force, or by the founding before there is one; on whatever disk.
     pub voter: bool,
     /// The life that the link was shaken hands with, while it is up.
     pub boot: Option<Boot>,
     /// The last such life, also after the link went down: what is known here is known of that one.
     pub life: Option<Boot>,
-    /// The journal it is known under, and the mark at which that is on disk.
-    pub pin: Option<(JournalId, Mark)>,
+    /// The journal under which it was met while the cluster is being founded.
+    pub pin: Option<JournalId>,
     /// The pins that it said it wrote down, as a digest, while the cluster is being founded.
     pub pins: Option<u64>,
     /// Its answer in the current (pre-)election.
@@ -50,12 +50,12 @@ pub(super) enum Flow {
 }
 
 impl Peer {
-    pub fn new(id: NodeId, voter: bool) -> Peer {
+    pub fn new(id: NodeId, voter: bool, boot: Option<Boot>) -> Peer {
         Peer {
             id,
             voter,
-            boot: None,
-            life: None,
+            boot,
+            life: boot,
             pin: None,
             pins: None,
             granted: None,
@@ -70,16 +70,9 @@ impl Peer {
         }
     }
 
-    /// Whether it has a vote and speaks under the journal that it is pinned to.
-    pub fn is_voter_by_name(&self) -> bool {
-        let pinned = self.pin.map(|(journal, _)| journal);
-        self.voter && pinned.is_some() && self.boot.map(|boot| boot.journal) == pinned
-    }
-
-    /// Whether its votes and acknowledgements count: it speaks under the journal that it is pinned to, and the
-    /// pin is on disk here, so that it survives a crash of this replica.
-    pub fn counts(&self, durable: Mark) -> bool {
-        self.is_voter_by_name() && self.pin.is_some_and(|(_, mark)| mark <= durable)
+    /// Whether its link is up and it runs on the disk of this voter: its word counts as that voter's.
+    pub fn speaks_as(&self, voter: &Voter) -> bool {
+        self.boot.is_some_and(|boot| boot.journal == voter.journal)
     }
 
     /// Its link came up under this life. What an earlier life said is forgotten as far as it died with it.

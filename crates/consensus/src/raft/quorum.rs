@@ -1,57 +1,82 @@
-//! Who decides: the electorate this replica was founded with, and whose word counts in it.
+//! Whose word counts: voters of the configuration in force, under the journal that it names.
 
-use super::{Index, Raft, peer::Peer};
-use quorate_core::{Cx, NodeId, quorum::Rule};
+use super::{Index, Raft, Voter, configuration::Decision, peer::Peer};
+use quorate_core::{JournalId, NodeId};
 
 impl Raft {
-    fn rule(&self) -> Rule {
-        #[cfg(feature = "mutations")]
-        if self.config.mutation == Some(super::Mutation::QuorumOffByOne) {
-            return Rule::Weight(self.voters.len() as u64 / 2);
-        }
-        Rule::Majority
-    }
-
+    /// Whether the node votes, on whatever disk: by the configuration in force, or by the founding before there is one.
     pub(super) fn is_voter(&self, id: NodeId) -> bool {
-        self.voters.binary_search(&id).is_ok()
+        match self.history.in_force() {
+            Some(configuration) => configuration.names(id),
+            None => self.founders.binary_search(&id).is_ok(),
+        }
     }
 
     /// Whether it is a voter that speaks under the journal it is known by.
     pub(super) fn is_voter_by_name(&self, id: NodeId) -> bool {
-        self.peer(id).is_some_and(Peer::is_voter_by_name)
+        self.peer(id).is_some_and(|peer| self.speaks_as_known(peer))
     }
 
-    /// Whether this replica has a vote: it is a voter, under the journal it was founded with.
+    pub(super) fn speaks_as_known(&self, peer: &Peer) -> bool {
+        let Some(journal) = peer.boot.map(|boot| boot.journal) else { return false };
+        match self.history.in_force() {
+            Some(configuration) => configuration.has(Voter { node: peer.id, journal }),
+            None => peer.voter && peer.pin == Some(journal),
+        }
+    }
+
+    /// Whether it is a voter, or leads as far as this replica knows: a leader need not be in the configuration known here.
+    pub(super) fn may_lead(&self, id: NodeId) -> bool {
+        let knows_nobody = self.founders.is_empty() && !self.is_founded();
+        knows_nobody || self.leader == Some(id) || self.is_voter(id)
+    }
+
+    /// Whether this replica could hand leadership over to it: it votes, and still will when voters have changed.
+    pub(super) fn may_succeed(&self, peer: &Peer) -> bool {
+        let Some(configuration) = self.history.in_force() else { return false };
+        configuration.incoming.voter(peer.id).is_some_and(|(voter, _)| peer.speaks_as(&voter))
+    }
+
+    /// Whether this replica has a vote.
     pub(super) fn may_vote(&self) -> bool {
-        let journal = self.boot.map(|boot| boot.journal);
-        self.is_voter(self.id) && journal.is_some() && self.own_pin.map(|pin| pin.journal) == journal
+        let Some(journal) = self.journal() else { return false };
+        let voter = Voter { node: self.id, journal };
+        self.history.in_force().is_some_and(|configuration| configuration.has(voter))
     }
 
-    /// Whether this replica and the peers of which `says` is true are a quorum. A peer counts under its pinned
-    /// journal only.
-    pub(super) fn is_quorum(&self, cx: &Cx<'_, Raft>, mut says: impl FnMut(&Peer) -> bool) -> bool {
-        let Some(electorate) = &self.electorate else { return false };
-        let durable = cx.durable();
-        electorate.is_quorum(self.rule(), |id| match self.peer(*id) {
-            Some(peer) => peer.counts(durable) && says(peer),
-            None => self.may_vote(),
+    /// The journal that it runs on.
+    pub(super) fn journal(&self) -> Option<JournalId> {
+        self.boot.map(|boot| boot.journal)
+    }
+
+    /// Whether this replica and the peers of which `says` is true decide.
+    pub(super) fn is_quorum(&self, decision: Decision, says: impl Fn(&Peer) -> bool) -> bool {
+        let Some(configuration) = self.history.in_force() else { return false };
+        #[cfg(feature = "mutations")]
+        if self.config.mutation == Some(super::Mutation::QuorumOffByOne) {
+            let all = self.peers.iter().filter(|peer| peer.voter && says(peer)).count() + 1;
+            return all >= configuration.nodes().len() / 2;
+        }
+        configuration.is_quorum(decision, |voter| match voter.node == self.id {
+            true => self.journal() == Some(voter.journal),
+            false => self.peer(voter.node).is_some_and(|peer| peer.speaks_as(voter) && says(peer)),
         })
     }
 
     /// The highest index that a quorum has reached: `own` here, and what `reached` says of each peer that counts.
-    pub(super) fn quorum_index(
-        &self,
-        cx: &Cx<'_, Raft>,
-        own: Index,
-        mut reached: impl FnMut(&Peer) -> Index,
-    ) -> Index {
-        let Some(electorate) = &self.electorate else { return 0 };
-        let durable = cx.durable();
-        electorate.quorum_index(self.rule(), |id| match self.peer(*id) {
-            Some(peer) if peer.counts(durable) => reached(peer),
-            Some(_) => 0,
-            None if self.may_vote() => own,
-            None => 0,
+    pub(super) fn quorum_index(&self, own: Index, reached: impl Fn(&Peer) -> Index) -> Index {
+        let Some(configuration) = self.history.in_force() else { return 0 };
+        #[cfg(feature = "mutations")]
+        if self.config.mutation == Some(super::Mutation::QuorumOffByOne) {
+            let mut all: Vec<Index> = self.peers.iter().filter(|peer| peer.voter).map(reached).collect();
+            all.push(own);
+            all.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
+            return all[(configuration.nodes().len() / 2).max(1).min(all.len()) - 1];
+        }
+        configuration.quorum_index(|voter| match voter.node == self.id {
+            true if self.journal() == Some(voter.journal) => own,
+            true => 0,
+            false => self.peer(voter.node).filter(|peer| peer.speaks_as(voter)).map_or(0, &reached),
         })
     }
 }

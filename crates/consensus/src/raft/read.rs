@@ -70,7 +70,7 @@ impl Raft {
         cx: &mut Cx<'_, Raft>,
     ) {
         let plausible = index.is_ok_and(|index| LogId::new(self.term, index).is_plausible());
-        if !self.voters.is_empty() && !self.is_voter(from) || index.is_ok() && !plausible {
+        if !self.may_lead(from) || index.is_ok() && !plausible {
             self.counters.nonsense += 1;
             return;
         }
@@ -122,7 +122,7 @@ impl Raft {
         if leader.reads.asked.is_empty() {
             return;
         }
-        let confirmed = self.quorum_index(cx, leader.round, |peer| peer.round);
+        let confirmed = self.quorum_index(leader.round, |peer| peer.round);
         let Role::Leader(leader) = &mut self.role else { return };
         while let Some((round, _, _)) = leader.reads.asked.front()
             && *round <= confirmed

@@ -1,9 +1,10 @@
 //! What a replica must not forget.
 
-use super::{Batch, LogId, Pin, Term, batch::BatchHead};
+use super::{Batch, Configuration, LogId, Pin, Term, batch::BatchHead};
 use bytes::Bytes;
 use quorate_core::{Decoder, Encoder, NodeId, Wire, WireError};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Records of one replica.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,7 +19,7 @@ pub enum Record {
         /// Its name.
         group: u64,
     },
-    /// The journal under which a voter is known; its votes and acknowledgements under another do not count.
+    /// The journal under which a founder was met.
     Pinned(Pin),
     /// Term and vote: one record, so that neither is ever on disk without the other.
     Hard {
@@ -33,7 +34,7 @@ pub enum Record {
     Snapshot(Snapshot),
     /// The log begins behind this entry; what stood before it is gone.
     Begins(LogId),
-    /// All founders have written down the same pins.
+    /// All founders have written down the same pins: they are the first configuration.
     AllMet,
 }
 
@@ -42,8 +43,27 @@ pub enum Record {
 pub struct Snapshot {
     /// The entry.
     pub last: LogId,
+    /// Who decides as of this entry, both halves of a change included.
+    pub configuration: Arc<Configuration>,
     /// The port's bytes.
     pub data: Bytes,
+}
+
+impl Snapshot {
+    /// CRC-32 of the configuration's encoding and the data behind it.
+    pub fn checksum(&self) -> u32 {
+        let mut crc = begin_checksum(&self.configuration);
+        crc.update(&self.data);
+        crc.finalize()
+    }
+}
+
+/// The checksum of a snapshot with this configuration and no data so far.
+pub(super) fn begin_checksum(configuration: &Configuration) -> crc32fast::Hasher {
+    let mut crc = crc32fast::Hasher::new();
+    // Plain data without maps: there is nothing in it that could not be written.
+    crc.update(&postcard::to_stdvec(configuration).unwrap_or_default());
+    crc
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +73,7 @@ enum Part {
     Pinned(Pin),
     Hard(Term, Option<NodeId>),
     Entries(BatchHead),
-    Snapshot(LogId),
+    Snapshot(LogId, Arc<Configuration>),
     Begins(LogId),
     AllMet,
 }
@@ -72,7 +92,7 @@ impl Wire for Record {
                 batch.encode_body(to);
             }
             Record::Snapshot(snapshot) => {
-                to.part(&Part::Snapshot(snapshot.last));
+                to.part(&Part::Snapshot(snapshot.last, snapshot.configuration.clone()));
                 to.payload(&snapshot.data);
             }
         }
@@ -87,7 +107,9 @@ impl Wire for Record {
             Part::Pinned(pin) => Record::Pinned(pin),
             Part::Hard(term, vote) => Record::Hard { term, vote },
             Part::Entries(head) => Record::Entries(Batch::decode_body(head, from)?),
-            Part::Snapshot(last) => Record::Snapshot(Snapshot { last, data: from.payload()? }),
+            Part::Snapshot(last, configuration) => {
+                Record::Snapshot(Snapshot { last, configuration, data: from.payload()? })
+            }
         })
     }
 }

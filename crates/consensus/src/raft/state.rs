@@ -1,12 +1,11 @@
 //! A replica's state, and how it is rebuilt from its records.
 
 use super::{
-    Founding, Index, Log, LogId, Pin, RaftConfig, RaftConfigError, Record, Snapshot, Term, install::Install,
-    leader::Leader, peer::Peer,
+    Batch, Configuration, Founding, Index, Log, LogId, RaftConfig, RaftConfigError, Record, Snapshot, Term,
+    history::History, install::Install, leader::Leader, peer::Peer,
 };
-use quorate_core::quorum::Electorate;
-use quorate_core::{Boot, Corrupt, Mark, NodeId, Time};
-use std::collections::VecDeque;
+use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// One replica of a replicated log (Ongaro and Ousterhout, 2014), as a value. Sees bytes only.
@@ -18,13 +17,12 @@ pub struct Raft {
     pub(super) boot: Option<Boot>,
 
     // What it was founded with, or joined. From the journal once there is one.
-    pub(super) voters: Vec<NodeId>,
-    pub(super) electorate: Option<Electorate<NodeId>>,
+    pub(super) founders: Vec<NodeId>,
     pub(super) group: u64,
-    /// The journal under which this replica votes, if it does.
-    pub(super) own_pin: Option<Pin>,
-    /// All founders have written down the same pins: elections may begin.
-    pub(super) founded: bool,
+    /// The journal under which this replica founds.
+    pub(super) own_pin: Option<JournalId>,
+    /// Who votes. Nobody before the founding is complete.
+    pub(super) history: History,
 
     // Persistent (Raft figure 2).
     pub(super) term: Term,
@@ -39,6 +37,8 @@ pub struct Raft {
     /// Knows all that was committed before this life.
     pub(super) caught_up: bool,
     pub(super) peers: Vec<Peer>,
+    /// Every node that a link is up to, whether it is a peer or not.
+    pub(super) links: BTreeMap<NodeId, Boot>,
     /// Whose log it pulls, and where that ends.
     pub(super) pull: Option<(NodeId, LogId)>,
     /// Behind which entry it asked last, when the first one was not there.
@@ -49,6 +49,8 @@ pub struct Raft {
     /// The last snapshot that the port could not restore: its name, its checksum, and when it is worth another
     /// try.
     pub(super) unrestorable: Option<(LogId, u32, Time)>,
+    /// It was told who leads since it last asked to be served.
+    pub(super) referred: bool,
     /// Stands for election no more.
     pub(super) abstains: bool,
     pub(super) election_at: Time,
@@ -65,7 +67,10 @@ pub(super) enum Role {
     Follower,
     /// Asks whether it would be elected, without spending a term.
     PreCandidate,
-    Candidate,
+    Candidate {
+        /// When term and own vote are on disk: before, a crash could forget the vote and let it lead the term twice.
+        voted: Mark,
+    },
     Leader(Box<Leader>),
 }
 
@@ -96,6 +101,12 @@ pub struct RaftCounters {
     pub conflicts: u64,
     /// Times it took back entries that another leader overwrote.
     pub truncations: u64,
+    /// Configurations it put into the log: two a change of voters.
+    pub configurations: u64,
+    /// Changes of voters that another leader began and it completed.
+    pub changes_completed: u64,
+    /// Times it stopped leading because it had no vote any more.
+    pub removed: u64,
     /// Snapshots it began to send.
     pub snapshots_sent: u64,
     /// Snapshots it installed.
@@ -126,11 +137,10 @@ impl Raft {
             config,
             founding,
             boot: None,
-            voters: Vec::new(),
-            electorate: None,
+            founders: Vec::new(),
             group: 0,
             own_pin: None,
-            founded: false,
+            history: History::default(),
             term: 0,
             vote: None,
             log: Log::default(),
@@ -140,11 +150,13 @@ impl Raft {
             commit: 0,
             caught_up: false,
             peers: Vec::new(),
+            links: BTreeMap::new(),
             pull: None,
             asked_behind: None,
             everybody: Arc::new([]),
             install: None,
             unrestorable: None,
+            referred: false,
             abstains: false,
             election_at: Time::NEVER,
             heard_leader_at: None,
@@ -152,15 +164,35 @@ impl Raft {
             replayed: Mark(0),
             counters: RaftCounters::default(),
         };
-        raft.set_voters(voters);
+        raft.set_founders(voters);
         Ok(raft)
     }
 
-    pub(super) fn set_voters(&mut self, voters: Vec<NodeId>) {
-        self.group = if voters.is_empty() { 0 } else { group_of(&voters) };
-        self.peers = voters.iter().filter(|id| **id != self.id).map(|id| Peer::new(*id, true)).collect();
-        self.electorate = Electorate::equal(0, voters.iter().copied()).ok();
-        self.voters = voters;
+    pub(super) fn set_founders(&mut self, founders: Vec<NodeId>) {
+        self.group = if founders.is_empty() { 0 } else { group_of(&founders) };
+        self.peers.clear();
+        self.founders = founders;
+        self.reconfigure(Time::ZERO);
+    }
+
+    /// Another configuration is in force: whoever it names is a peer. `now` is for one that leads.
+    pub(super) fn reconfigure(&mut self, now: Time) {
+        let (leads, next) = (self.is_leader(), self.log.last().index + 1);
+        let nodes = self.voters();
+        for peer in &mut self.peers {
+            peer.voter = nodes.binary_search(&peer.id).is_ok();
+        }
+        // A leader goes on serving those that have no vote any more.
+        self.peers.retain(|peer| peer.voter || leads);
+        for id in nodes {
+            if id != self.id && self.peer(id).is_none() {
+                let mut peer = Peer::new(id, true, self.links.get(&id).copied());
+                if leads {
+                    peer.reset(next, now);
+                }
+                self.peers.push(peer);
+            }
+        }
         self.share_peers();
     }
 
@@ -172,23 +204,30 @@ impl Raft {
         self.replayed.0 += 1;
         match record {
             // Behind a base that was written before anything was compacted it stands a second time.
-            Record::Founded { voters } if self.replayed.0 > 1 && voters == self.voters => {}
+            Record::Founded { voters } if self.replayed.0 > 1 && voters == self.founders => {}
             Record::Founded { voters } => {
                 if voters.is_empty() || voters.windows(2).any(|pair| pair[0] >= pair[1]) {
                     return Err(Corrupt::new(format!("{voters:?} are not voters in order")));
                 }
-                self.set_voters(voters);
+                self.set_founders(voters);
             }
             Record::Joined { group } => {
-                self.set_voters(Vec::new());
+                self.set_founders(Vec::new());
                 self.group = group;
             }
-            Record::AllMet => self.founded = true,
-            Record::Pinned(pin) if pin.node == self.id => self.own_pin = Some(pin),
+            // Behind a snapshot, which has its own.
+            Record::AllMet | Record::Pinned(_) if self.history.in_force().is_some() => {}
+            Record::AllMet => {
+                let founders = self.founding_configuration();
+                let founders =
+                    founders.ok_or_else(|| Corrupt::new("a founding of voters that were not met"))?;
+                self.history.replace(0, Arc::new(founders));
+                self.reconfigure(Time::ZERO);
+            }
+            Record::Pinned(pin) if pin.node == self.id => self.own_pin = Some(pin.journal),
             Record::Pinned(pin) => {
-                // What was replayed is on disk.
                 if let Some(peer) = self.peer_mut(pin.node) {
-                    peer.pin = Some((pin.journal, Mark(0)));
+                    peer.pin = Some(pin.journal);
                 }
             }
             // No replica gets there, and one that did could neither follow nor stand.
@@ -221,7 +260,9 @@ impl Raft {
                     return Err(Corrupt::new(format!("a snapshot of {last} behind one of {commit}")));
                 }
                 self.commit = snapshot.last.index;
+                self.history.replace(snapshot.last.index, snapshot.configuration.clone());
                 self.snapshot = Some(snapshot);
+                self.reconfigure(Time::ZERO);
             }
             Record::Begins(id) => {
                 let upto = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
@@ -244,10 +285,19 @@ impl Raft {
                 let Some(batch) = batch.from(self.log.base().index + 1) else { return Ok(()) };
                 self.overwrite_from(batch.first());
                 self.marks.push_back((batch.last(), self.replayed));
-                self.log.push(batch);
+                self.hold(batch, Time::ZERO);
             }
         }
         Ok(())
+    }
+
+    /// Puts a batch behind the log. A configuration is in force as soon as the log holds it (Raft §6).
+    pub(super) fn hold(&mut self, batch: Batch, now: Time) {
+        if let Some(configuration) = batch.as_configuration() {
+            self.history.push(batch.first(), Arc::new(configuration));
+            self.reconfigure(now);
+        }
+        self.log.push(batch);
     }
 
     /// The highest term that the journal may hold something of.
@@ -265,6 +315,12 @@ impl Raft {
             return;
         }
         self.log.truncate_from(first);
+        let since = self.history.since();
+        self.history.truncate_from(first);
+        if self.history.since() != since {
+            // A leader takes nothing back.
+            self.reconfigure(Time::ZERO);
+        }
         while let Some((last, mark)) = self.marks.pop_back() {
             if last < first {
                 self.marks.push_back((last, mark));
@@ -297,9 +353,16 @@ impl Raft {
         &self.config
     }
 
-    /// The voters, ascending.
-    pub fn voters(&self) -> &[NodeId] {
-        &self.voters
+    /// The nodes that vote by the configuration in force, both halves of a change included, ascending; the founders
+    /// before there is one.
+    pub fn voters(&self) -> Vec<NodeId> {
+        self.history.in_force().map_or_else(|| self.founders.clone(), |configuration| configuration.nodes())
+    }
+
+    /// Who decides, and the entry that says so (0 for the founding). `None` before the founding is complete, and on a
+    /// replica that joined and holds nothing yet. In force from its entry on, committed or not.
+    pub fn configuration(&self) -> Option<(Index, &Configuration)> {
+        Some((self.history.since(), self.history.in_force()?))
     }
 
     /// The name of its founding: a digest of the voters. 0 while it has joined nobody.
@@ -307,9 +370,10 @@ impl Raft {
         self.group
     }
 
-    /// Whether all founders have met and said so: before that nobody stands for election.
+    /// Whether there is a configuration: all founders have met and said so, or a log says it. Before that nobody stands
+    /// for election.
     pub fn is_founded(&self) -> bool {
-        self.founded
+        self.history.in_force().is_some()
     }
 
     /// Its current term.

@@ -1,7 +1,7 @@
 //! The one way in.
 
 use super::{AppendReply, Cmd, Event, Founding, Msg, Raft, Record, Role, Term};
-use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, NodeId, Protocol, Time};
+use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, Mark, NodeId, Protocol, Time};
 
 impl Protocol for Raft {
     type Msg = Msg;
@@ -19,6 +19,7 @@ impl Protocol for Raft {
             Input::Command(Cmd::Installed { ok }) => self.on_installed(ok, cx),
             Input::Command(Cmd::StepDown) => self.on_step_down(cx),
             Input::Command(Cmd::Transfer { to }) => self.on_transfer(to, cx),
+            Input::Command(Cmd::Change { request, change }) => self.on_change(request, *change, cx),
             Input::Command(Cmd::Abstain) => {
                 self.abstains = true;
                 self.on_step_down(cx);
@@ -62,6 +63,7 @@ impl Raft {
             Msg::Forward(forward) => self.on_forward(from, forward, cx),
             Msg::ForwardReply(reply) => self.on_forward_reply(from, reply, cx),
             Msg::Join => self.on_join(from, cx),
+            Msg::LedBy { leader, .. } => self.on_led_by(leader, cx),
             Msg::Resigned { term, .. } => self.on_resigned(from, term, cx),
             Msg::Pull { after, .. } => self.on_pull(from, after, cx),
             Msg::Pulled(pulled) => self.on_pulled(from, pulled, cx),
@@ -79,7 +81,7 @@ impl Raft {
             Msg::PreVote(m) | Msg::Vote(m) => m.group,
             Msg::Append(m) => m.group,
             Msg::Pulled(m) => m.group,
-            Msg::Pull { group, .. } | Msg::Resigned { group, .. } => *group,
+            Msg::Pull { group, .. } | Msg::Resigned { group, .. } | Msg::LedBy { group, .. } => *group,
             Msg::Snapshot(m) => m.group,
             Msg::Forward(m) => m.group,
             Msg::Pins { group, .. } | Msg::TakeOver { group, .. } | Msg::ReadIndex { group, .. } => *group,
@@ -92,14 +94,14 @@ impl Raft {
         self.boot = Some(boot);
         let empty = self.replayed.0 == 0;
         if empty && let Founding::Found(_) = self.founding {
-            cx.append(Record::Founded { voters: self.voters.clone() });
+            cx.append(Record::Founded { voters: self.founders.clone() });
         }
         // A journal that was founded gives the first name. A crash may have left the founding without it, and
         // then nothing was said under another.
-        if !self.voters.is_empty() && self.own_pin.is_none() {
+        if !self.founders.is_empty() && !self.is_founded() && self.own_pin.is_none() {
             let pin = super::Pin { node: self.id, journal: boot.journal };
             cx.append(Record::Pinned(pin));
-            self.own_pin = Some(pin);
+            self.own_pin = Some(boot.journal);
         }
         if let Some(snapshot) = &self.snapshot {
             // A log that ends before it, or that holds something else there, as only a damaged one does.
@@ -115,12 +117,18 @@ impl Raft {
     }
 
     fn on_link(&mut self, id: NodeId, state: LinkState, cx: &mut Cx<'_, Raft>) {
+        match state {
+            LinkState::Down => self.links.remove(&id),
+            LinkState::Up(boot) => self.links.insert(id, boot),
+        };
         let Some(peer) = self.peer_mut(id) else { return };
         match state {
             LinkState::Down => peer.boot = None,
             LinkState::Up(boot) => {
                 peer.greet(boot);
-                self.pin(id, boot, cx);
+                if !self.is_founded() {
+                    self.pin(id, boot, cx);
+                }
             }
         }
     }
@@ -134,11 +142,9 @@ impl Raft {
     }
 
     fn on_durable(&mut self, cx: &mut Cx<'_, Raft>) {
-        // A pin that reached the disk makes votes count that came before.
         match self.role {
-            Role::Follower => {}
-            Role::PreCandidate => self.count_pre_votes(cx),
-            Role::Candidate => self.count_votes(cx),
+            Role::Follower | Role::PreCandidate => {}
+            Role::Candidate { .. } => self.count_votes(cx),
             Role::Leader(_) => {
                 self.on_own_durable(cx);
                 self.confirm_reads(cx);
@@ -181,11 +187,11 @@ impl Raft {
     }
 
     /// Term and vote are one record (Raft figure 2).
-    pub(super) fn write_hard(&mut self, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn write_hard(&mut self, cx: &mut Cx<'_, Raft>) -> Mark {
         #[cfg(feature = "mutations")]
         if self.config.mutation == Some(super::Mutation::VoteNotPersisted) {
-            return;
+            return cx.durable();
         }
-        cx.append(Record::Hard { term: self.term, vote: self.vote });
+        cx.append(Record::Hard { term: self.term, vote: self.vote })
     }
 }

@@ -21,8 +21,7 @@ impl Raft {
     }
 
     pub(super) fn on_transfer(&mut self, to: Option<NodeId>, cx: &mut Cx<'_, Raft>) {
-        let durable = cx.durable();
-        let voters = self.peers.iter().filter(|peer| peer.counts(durable));
+        let voters = self.peers.iter().filter(|peer| self.may_succeed(peer));
         let able = voters.filter(|peer| to.is_none_or(|to| peer.id == to));
         // The one that is furthest takes over soonest; of equals the one heard of last.
         let target = able.max_by_key(|peer| (peer.matched, peer.heard_at)).map(|peer| peer.id);

@@ -2,7 +2,7 @@
 //! when a test says so, disks sync when a test says so.
 
 use quorate_consensus::raft::{
-    Cmd, Commands, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record, Term,
+    Cmd, Commands, EntryKind, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record, Term,
 };
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
@@ -219,7 +219,8 @@ impl Cluster {
         }
         let node = self.nodes.get_mut(&id).unwrap();
         let Some(turn) = &mut node.turn else { return };
-        if let Some(mark) = turn.sync_due() {
+        // What the durable one asks for is another sync's.
+        while let Some(mark) = turn.sync_due() {
             node.disk.sync(node.disk.pending());
             let mut out =
                 Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
@@ -328,12 +329,33 @@ impl Cluster {
         let log = self.raft(id).log();
         let mut found = Vec::new();
         for batch in log.batches_within(log.base().index + 1, log.last().index) {
+            if batch.kind() == EntryKind::Configuration {
+                continue;
+            }
             let term = batch.term();
             found.extend(
                 batch.entries().filter(|e| !e.data.is_empty()).map(|e| (e.index, term, e.data.to_vec())),
             );
         }
         found
+    }
+
+    /// Has one that runs alone be told by every other founder what they would say: that all have met.
+    pub fn meet(&mut self, id: NodeId) {
+        let founders: Vec<NodeId> = self.raft(id).voters().into_iter().filter(|other| *other != id).collect();
+        for other in &founders {
+            let boot = Boot { incarnation: 1, journal: JournalId(u128::from(other.0)) };
+            self.step(id, Input::Link { peer: *other, state: LinkState::Up(boot) });
+        }
+        let told = self.wire.iter().rev().find_map(|(from, _, msg)| match msg {
+            Msg::Pins { group, digest: Some(digest), .. } if *from == id => Some((*group, *digest)),
+            _ => None,
+        });
+        let (group, digest) = told.expect("it knows them all");
+        for other in founders {
+            self.deliver(other, id, Msg::Pins { group, digest: Some(digest), ask: false });
+        }
+        assert!(self.raft(id).is_founded());
     }
 
     pub fn last(&self, id: NodeId) -> LogId {

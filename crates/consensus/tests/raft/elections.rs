@@ -446,6 +446,26 @@ fn a_single_node_elects_itself_and_commits_once_its_disk_has_it() {
     assert_eq!(cluster.commands(A).len(), 1);
 }
 
+// Figure 2: the vote is persistent. A leader whose own vote could be forgotten could lead the term a second time, with
+// other entries, and whoever is served without a vote would have seen the first ones.
+#[test]
+fn a_single_voter_leads_once_its_vote_is_on_disk() {
+    let mut cluster = Cluster::new(1);
+    cluster.add(NodeId(9), Founding::Join(ids(1)), JournalId(9));
+    cluster.elect();
+    cluster.pass(500);
+    cluster.crash(A);
+    cluster.hung.push(A);
+    cluster.start(A);
+    cluster.wire.clear();
+    cluster.pass(1_000);
+    assert!(cluster.raft(A).counters().campaigns > 0 && !cluster.raft(A).is_leader());
+    assert_eq!(cluster.raft(NodeId(9)).term(), 1);
+    cluster.hung.clear();
+    cluster.sync_node(A);
+    assert_eq!(cluster.leader(), Some(A));
+}
+
 #[test]
 fn of_two_nodes_neither_decides_alone() {
     let mut cluster = Cluster::new(2);

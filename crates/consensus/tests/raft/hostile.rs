@@ -2,14 +2,14 @@
 //! of it panics, and memory stays bounded.
 
 use crate::cluster::{Cluster, ids};
-use crate::made::batch;
+use crate::made::{batch, founders};
 use crate::samples::{messages, records};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use quorate_consensus::raft::{
     Append, AppendReply, Batches, Candidacy, Cmd, Commands, Event, Forward, ForwardReply, Founding, LogId,
-    Msg, NotPlaced, Outcome, Pulled, RaftConfig, Record, SnapshotChunk, SnapshotReply, VoteReply,
+    Msg, NotPlaced, Outcome, Pulled, RaftConfig, Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{Boot, Input, JournalId, LinkState, NodeId, Rng, Wire, wire};
 use std::fmt::Debug;
@@ -95,7 +95,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
     let group = if rng.chance(0.9) { group } else { number(rng) };
     let (term, round, last) = (number(rng), number(rng), log_id(rng));
     let vote = VoteReply { term, granted: rng.chance(0.5), last: LogId::ZERO };
-    match rng.within(0..21) {
+    match rng.within(0..22) {
         0 => Msg::PreVote(Candidacy { group, term, last, handed_over: rng.chance(0.5) }),
         1 => Msg::Vote(Candidacy { group, term, last, handed_over: rng.chance(0.5) }),
         2 => Msg::PreVoteReply(vote),
@@ -124,8 +124,12 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             let data = Bytes::from_static(&b"0123456789"[..rng.index(11)]);
             let (total, offset) =
                 if rng.chance(0.5) { (data.len() as u64, 0) } else { (number(rng), number(rng)) };
-            let checksum = if rng.chance(0.7) { crc32fast::hash(&data) } else { 0 };
-            Msg::Snapshot(Box::new(SnapshotChunk { group, term, round, last, total, checksum, offset, data }))
+            let whole = Snapshot { last, configuration: founders(), data: data.clone() };
+            let checksum = if rng.chance(0.7) { whole.checksum() } else { 0 };
+            let configuration = whole.configuration;
+            let chunk =
+                SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };
+            Msg::Snapshot(Box::new(chunk))
         }
         11 => Msg::SnapshotReply(SnapshotReply { term, round, last, next: number(rng) }),
         12 => match rng.within(0..3) {
@@ -134,6 +138,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             _ => Msg::ForwardReply(ForwardReply { first: round, count: 1, placed: Err(NotPlaced::Busy) }),
         },
         20 => Msg::Resigned { group, term },
+        21 => Msg::LedBy { group, leader: NodeId(rng.within(0..9)) },
         18 => Msg::Pull { group, after: last },
         19 => {
             let batches = match last.index.checked_add(1).filter(|first| *first < u64::MAX - 9) {

@@ -1,10 +1,10 @@
 //! What is on disk can be opened again, whatever was overwritten, compacted or cut before.
 
 use crate::cluster::{Cluster, ids};
-use crate::made::{append, entries};
+use crate::made::{append, configured, electors, entries, founders, piece, snapshot};
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    Cmd, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record, Snapshot, SnapshotChunk,
+    Cmd, Configuration, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record,
 };
 use quorate_core::{Corrupt, JournalId, NodeId, Protocol};
 
@@ -16,21 +16,13 @@ const M: NodeId = NodeId(3);
 fn follower(config: RaftConfig) -> (Cluster, u64) {
     let mut cluster = Cluster::empty(config);
     cluster.add(F, Founding::Found(ids(3)), JournalId(1));
+    cluster.meet(F);
     let group = cluster.group_of(&ids(3));
     (cluster, group)
 }
 
 fn chunk(group: u64, term: u64, last: LogId, data: &'static [u8]) -> Msg {
-    Msg::Snapshot(Box::new(SnapshotChunk {
-        group,
-        term,
-        round: 1,
-        last,
-        total: data.len() as u64,
-        checksum: crc32fast::hash(data),
-        offset: 0,
-        data: Bytes::from_static(data),
-    }))
+    Msg::Snapshot(Box::new(piece(group, term, 1, &snapshot(last, data), 0, data.len())))
 }
 
 fn terms(cluster: &Cluster) -> Vec<(u64, u64)> {
@@ -118,7 +110,7 @@ fn one_that_joined_finds_the_group_again_also_when_it_is_told_to_found_it() {
     cluster.propose(next, b"y");
     cluster.pass(1_000);
     assert_eq!(cluster.last(newcomer), cluster.last(next));
-    assert!(cluster.raft(newcomer).voters().is_empty(), "and it has no vote");
+    assert_eq!(cluster.raft(newcomer).voters(), ids(3), "and it has no vote");
 }
 
 #[test]
@@ -161,7 +153,7 @@ fn a_journal_that_says_what_no_replica_writes_is_refused() {
         Record::Founded { voters: vec![F, F] },
         Record::Hard { term: u64::MAX, vote: None },
         Record::Begins(far),
-        Record::Snapshot(Snapshot { last: far, data: Bytes::new() }),
+        Record::Snapshot(snapshot(far, b"")),
         Record::Entries(entries(7, 1, 1)),
         Record::Entries(entries(u64::MAX - 1, 1, 1)),
     ];
@@ -181,10 +173,7 @@ fn replayed(records: &[Record]) -> Result<Raft, Corrupt> {
 // It would lead or follow from an empty state, and nobody would know that the front is missing.
 #[test]
 fn a_journal_whose_log_begins_where_no_snapshot_ends_is_refused() {
-    let snapshot = |index| {
-        let last = LogId::new(1, index);
-        Record::Snapshot(Snapshot { last, data: Bytes::from_static(b"s") })
-    };
+    let snapshot = |index| Record::Snapshot(snapshot(LogId::new(1, index), b"s"));
     let begins = |index| Record::Begins(LogId::new(1, index));
     assert!(replayed(&[begins(5)]).is_err());
     assert!(replayed(&[snapshot(4), begins(5)]).is_err());
@@ -199,7 +188,7 @@ fn a_journal_whose_log_begins_where_no_snapshot_ends_is_refused() {
 // Else it might lead in a term below those of its log, and terms would fall behind it.
 #[test]
 fn a_journal_with_something_of_a_term_that_it_never_reached_is_refused() {
-    let snapshot = |term| Record::Snapshot(Snapshot { last: LogId::new(term, 1), data: Bytes::new() });
+    let snapshot = |term| Record::Snapshot(snapshot(LogId::new(term, 1), b""));
     for term in 0..5 {
         for record in [snapshot(term), Record::Entries(entries(1, term, 1))] {
             assert_eq!(replayed(std::slice::from_ref(&record)).is_ok(), term <= 2, "{record:?}");
@@ -223,9 +212,32 @@ fn one_at_the_end_of_all_terms_does_not_stand_and_opens_again() {
     }
 }
 
+// Its log still holds what is before, and some of that was overwritten before it was committed.
+#[test]
+fn the_configuration_of_a_snapshot_stays_whatever_is_replayed_of_the_log_before_it() {
+    let joint = Configuration { incoming: electors(1, [1, 4]), outgoing: Some(electors(0, 1..=3)) };
+    let other = Configuration { incoming: electors(1, [2]), outgoing: Some(electors(0, 1..=3)) };
+    let mut snapshot = snapshot(LogId::new(2, 5), b"s");
+    snapshot.configuration = joint.clone().into();
+    let before = [
+        Record::Snapshot(snapshot),
+        Record::Begins(LogId::ZERO),
+        Record::Entries(configured(1, 1, &founders())),
+        Record::Entries(configured(2, 1, &other)),
+        Record::Entries(entries(2, 2, 1)),
+        Record::Entries(configured(3, 2, &joint)),
+        Record::Entries(entries(4, 2, 4)),
+    ];
+    let raft = replayed(&before).unwrap();
+    assert_eq!(raft.configuration(), Some((5, &joint)));
+    let last = Configuration::simple(joint.incoming.clone());
+    let behind = [&before[..], &[Record::Entries(configured(8, 2, &last))]].concat();
+    assert_eq!(replayed(&behind).unwrap().configuration(), Some((8, &last)));
+}
+
 #[test]
 fn a_log_that_contradicts_its_snapshot_gives_way_to_it() {
-    let snapshot = Snapshot { last: LogId::new(2, 3), data: Bytes::from_static(b"s") };
+    let snapshot = snapshot(LogId::new(2, 3), b"s");
     let mut cluster = Cluster::empty(RaftConfig::default());
     cluster.add(F, Founding::Found(ids(3)), JournalId(1));
     cluster.crash(F);

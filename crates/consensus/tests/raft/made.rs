@@ -1,11 +1,25 @@
 //! Messages made by hand, as a peer could have sent them.
 
 use bytes::Bytes;
-use quorate_consensus::raft::{Append, Batch, Batches, Index, LogId, Msg, Record, Term};
-use quorate_core::wire;
+use quorate_consensus::raft::{
+    Append, Batch, Batches, Configuration, Electors, Index, LogId, Msg, Quorums, Record, Snapshot,
+    SnapshotChunk, Term, Voter,
+};
+use quorate_core::{JournalId, NodeId, quorum::Electorate, wire};
+use std::sync::Arc;
 
 /// Entries of one term, each with its data; a single one without data is a leader's first.
 pub fn batch(first: Index, term: Term, entries: &[&[u8]]) -> Batch {
+    // No-op, command.
+    batch_of(u32::from(entries != [b""]), first, term, entries)
+}
+
+/// An entry that says who decides.
+pub fn configured(first: Index, term: Term, configuration: &Configuration) -> Batch {
+    batch_of(2, first, term, &[&postcard::to_stdvec(configuration).unwrap()])
+}
+
+fn batch_of(kind: u32, first: Index, term: Term, entries: &[&[u8]]) -> Batch {
     let mut body = Vec::new();
     for data in entries {
         assert!(data.len() < 0x80);
@@ -13,7 +27,6 @@ pub fn batch(first: Index, term: Term, entries: &[&[u8]]) -> Batch {
         body.extend_from_slice(data);
     }
     // The fifth kind of record: its head, and its body behind a length.
-    let kind = u32::from(entries != [b""]);
     let head = (4u32, first, term, entries.len() as u32, kind, body.len() as u64);
     let bytes = [&[1u8][..], &postcard::to_stdvec(&head).unwrap(), &body].concat();
     match wire::decode(Bytes::from(bytes)).unwrap() {
@@ -30,4 +43,35 @@ pub fn entries(first: Index, term: Term, count: usize) -> Batch {
 /// An append of the leader of `term` whose entries go behind `prev`.
 pub fn append(group: u64, term: Term, prev: LogId, commit: Index, batches: Vec<Batch>) -> Msg {
     Msg::Append(Append { group, term, prev, commit, round: 1, batches: Batches::from(batches) })
+}
+
+/// One vote each, on the disks that a [`crate::cluster::Cluster`] gives these nodes.
+pub fn electors(epoch: u64, nodes: impl IntoIterator<Item = u64>) -> Electors {
+    let voters = nodes.into_iter().map(|id| Voter { node: NodeId(id), journal: JournalId(u128::from(id)) });
+    Electors::new(Electorate::equal(epoch, voters).unwrap(), Quorums::default()).unwrap()
+}
+
+/// What three founders begin with.
+pub fn founders() -> Arc<Configuration> {
+    Arc::new(Configuration::simple(electors(0, 1..=3)))
+}
+
+/// A snapshot of three founders.
+pub fn snapshot(last: LogId, data: &'static [u8]) -> Snapshot {
+    Snapshot { last, configuration: founders(), data: Bytes::from_static(data) }
+}
+
+/// The piece of a snapshot that begins at a byte and ends before another.
+pub fn piece(
+    group: u64,
+    term: Term,
+    round: u64,
+    snapshot: &Snapshot,
+    from: usize,
+    upto: usize,
+) -> SnapshotChunk {
+    let Snapshot { last, configuration, data } = snapshot.clone();
+    let (total, checksum) = (data.len() as u64, snapshot.checksum());
+    let (offset, data) = (from as u64, data.slice(from..upto));
+    SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data }
 }

@@ -26,3 +26,4 @@ mod strangers;
 mod tally;
 mod through_leader;
 mod transfer;
+mod voters;

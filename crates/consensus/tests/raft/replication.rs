@@ -6,7 +6,7 @@ use quorate_consensus::raft::{
     Append, AppendReply, Batches, Cmd, Event, Founding, Index, LogId, Msg, Outcome, RaftConfig, Term,
     VoteReply,
 };
-use quorate_core::{Boot, Input, JournalId, LinkState, NodeId};
+use quorate_core::{Input, JournalId, NodeId};
 
 const F: NodeId = NodeId(1);
 const L: NodeId = NodeId(2);
@@ -133,15 +133,7 @@ fn the_commit_index_goes_no_further_than_what_is_known_to_match() {
 
 /// Has a node elected that runs alone, with the hand-made votes of these peers; its term.
 fn elect_alone(cluster: &mut Cluster, peers: &[NodeId]) -> Term {
-    for peer in peers {
-        let boot = Boot { incarnation: 1, journal: JournalId(peer.0.into()) };
-        cluster.step(F, Input::Link { peer: *peer, state: LinkState::Up(boot) });
-    }
-    // From a voter that leads it knows that all founders met.
-    let (group, term) = (cluster.raft(F).group(), cluster.raft(F).term().max(1));
-    let last = cluster.last(F);
-    cluster.deliver(peers[0], F, append(group, term, last, 0, vec![]));
-    assert!(cluster.raft(F).is_founded());
+    cluster.meet(F);
     let asked = cluster.raft(F).counters().pre_campaigns;
     while cluster.raft(F).counters().pre_campaigns == asked {
         cluster.pass_where(5, |_, _| false);

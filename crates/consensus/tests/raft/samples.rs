@@ -1,13 +1,14 @@
 //! One of each message and record, with a name: for golden files and as seeds to mutate.
 
-use crate::made::{batch, entries};
+use crate::made::{batch, configured, electors, entries, founders, snapshot};
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    Append, AppendReply, Batches, Candidacy, Commands, Forward, ForwardReply, LogId, Msg, NotPlaced, Outcome,
-    Pin, Pulled, Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
+    Append, AppendReply, Batches, Candidacy, Commands, Configuration, Forward, ForwardReply, LogId, Msg,
+    NotPlaced, Outcome, Pin, Pulled, Record, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{JournalId, NodeId};
 
+/// One of each message.
 pub fn messages() -> Vec<(&'static str, Msg)> {
     let handed_over = Candidacy { group: 1, term: 3, last: LogId::ZERO, handed_over: true };
     let candidacy =
@@ -21,6 +22,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         term: 4,
         round: 3,
         last: LogId::new(3, 450),
+        configuration: founders(),
         total: 10,
         checksum: 0xdead_beef,
         offset: 4,
@@ -52,6 +54,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         ("forward-reply-busy", placed(Err(NotPlaced::Busy))),
         ("forward-reply-too-large", placed(Err(NotPlaced::TooLarge))),
         ("join", Msg::Join),
+        ("led-by", Msg::LedBy { group: 9, leader: NodeId(300) }),
         ("pins-unknown", Msg::Pins { group: 9, digest: None, ask: true }),
         ("take-over", Msg::TakeOver { group: 9, term: 3 }),
         ("read-index", Msg::ReadIndex { group: 9, request: 300 }),
@@ -78,8 +81,10 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
     ]
 }
 
+/// One of each record.
 pub fn records() -> Vec<(&'static str, Record)> {
-    let snapshot = Snapshot { last: LogId::new(3, 450), data: Bytes::from_static(b"state") };
+    let snapshot = snapshot(LogId::new(3, 450), b"state");
+    let joint = Configuration { incoming: electors(8, [2, 4]), outgoing: Some(electors(7, 1..=3)) };
     vec![
         ("founded", Record::Founded { voters: vec![NodeId(1), NodeId(2), NodeId(300)] }),
         ("joined", Record::Joined { group: 0x1122_3344_5566_7788 }),
@@ -87,6 +92,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("hard-no-vote", Record::Hard { term: 3, vote: None }),
         ("hard-vote", Record::Hard { term: 300, vote: Some(NodeId(2)) }),
         ("entries", Record::Entries(batch(7, 2, &[b"", b"two", b"three"]))),
+        ("entry-configuration", Record::Entries(configured(10, 2, &joint))),
         ("snapshot", Record::Snapshot(snapshot)),
         ("begins", Record::Begins(LogId::new(3, 450))),
         ("all-met", Record::AllMet),

@@ -1,7 +1,7 @@
 //! Snapshots in pieces: sent, resent, installed, refused, while everything else goes on (Raft §7).
 
 use crate::cluster::{Cluster, ids};
-use crate::made::{append, entries};
+use crate::made::{self, append, entries};
 use bytes::Bytes;
 use quorate_consensus::raft::{
     Append, AppendReply, Batches, Candidacy, Cmd, Event, Founding, LogId, Msg, Outcome, RaftConfig,
@@ -26,16 +26,7 @@ fn follower() -> (Cluster, u64) {
 }
 
 fn piece(group: u64, term: u64, last: LogId, from: usize, upto: usize) -> Msg {
-    Msg::Snapshot(Box::new(SnapshotChunk {
-        group,
-        term,
-        round: 7,
-        last,
-        total: STATE.len() as u64,
-        checksum: crc32fast::hash(STATE),
-        offset: from as u64,
-        data: Bytes::from_static(&STATE[from..upto]),
-    }))
+    Msg::Snapshot(Box::new(made::piece(group, term, 7, &made::snapshot(last, STATE), from, upto)))
 }
 
 /// What the follower sent since the last time.
@@ -145,8 +136,7 @@ fn a_follower_with_a_piece_of_a_snapshot_votes_and_follows_the_next_leader() {
 fn a_follower_with_a_piece_of_a_snapshot_stands_for_election() {
     let (mut cluster, group) = follower();
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 4));
-    // A leader was heard, so the founders have met.
-    assert!(cluster.raft(F).is_founded());
+    cluster.meet(F);
     cluster.pass_where(400, |_, _| false);
     assert!(cluster.raft(F).counters().pre_campaigns > 0);
 }
@@ -351,6 +341,7 @@ fn a_snapshot_beyond_the_end_of_all_logs_or_of_a_term_to_come_is_refused() {
         term: 1,
         round: 1,
         last: LogId::new(1, 5),
+        configuration: made::founders(),
         total: u64::MAX,
         checksum: 0,
         offset: u64::MAX,

@@ -283,6 +283,11 @@ impl Link {
             (Some(echo), Some(seal)) if echo == seal.mine() && hello.token == seal.theirs() => {
                 peer.heard(&self.limits, now);
                 peer.session.iter_mut().for_each(|session| session.doubted = false);
+                // It may have this session, or only still offer it: what told it that the session began can be lost.
+                // One that has it takes no notice; the other one begins it.
+                if doubted {
+                    self.answer(id, seal.mine(), Some(hello.token), now, out);
+                }
             }
             (Some(echo), Some(seal)) if echo == seal.mine() && doubted => {
                 self.answer(id, offer, None, now, out);

@@ -2,7 +2,6 @@
 //!
 //! * [`Rule`], [`Fraction`]: the least weight that decides, from the total weight alone.
 //! * [`Electorate`]: who may vote in one epoch of one scope, with integer weights; validated when it is made.
-//! * [`Joint`]: one electorate, or two halves that must both agree while voters change.
 //! * [`VoteSet`], [`Ballot`]: one vote a voter; outsiders are never counted.
 //! * [`Electorate::quorum_index`]: the highest index that a quorum has reached.
 //!
@@ -11,11 +10,9 @@
 
 mod electorate;
 mod index;
-mod joint;
 mod rule;
 mod votes;
 
 pub use electorate::{Electorate, ElectorateError, VOTERS_MAX};
-pub use joint::Joint;
 pub use rule::{Fraction, FractionError, Rule, max_faulty, meet};
 pub use votes::{Ballot, Cast, Choice, Verdict, VoteSet};

@@ -47,8 +47,11 @@ impl Rule for LogMatching {
         let mut prev = log.term_at(first - 1).filter(|_| first > 1);
         for (index, term, print) in entries(log, first) {
             let entry = (print, prev);
-            if self.known(index, term, entry) != entry {
-                return Err(format!("{node} holds another entry {index}@{term} (or another one before it)"));
+            let known = self.known(index, term, entry);
+            if known != entry {
+                return Err(format!(
+                    "{node} holds another entry {index}@{term} (or another one before it): {entry:x?}, not {known:x?}"
+                ));
             }
             prev = Some(term);
         }

@@ -4,6 +4,7 @@
 
 mod audit;
 mod committed;
+mod configurations;
 mod elections;
 mod matching;
 mod monotone;
@@ -13,6 +14,7 @@ pub use audit::WorkAudit;
 pub use paths::{Paths, SNAPSHOT_REFUSED};
 
 use committed::CommittedOnce;
+use configurations::OneConfiguration;
 use elections::ElectionSafety;
 use matching::LogMatching;
 use monotone::Monotone;
@@ -86,6 +88,7 @@ struct RaftRules {
     elections: ElectionSafety,
     matching: LogMatching,
     committed: CommittedOnce,
+    configurations: OneConfiguration,
     monotone: Monotone,
     /// The rule that was broken.
     broken: &'static str,
@@ -99,6 +102,7 @@ impl RaftRules {
             elections: ElectionSafety::default(),
             matching: LogMatching::default(),
             committed: CommittedOnce::default(),
+            configurations: OneConfiguration::default(),
             monotone: Monotone,
             broken: "the rules of Raft",
         }
@@ -111,6 +115,7 @@ impl RaftRules {
         ask(&mut self.elections, changed)?;
         ask(&mut self.matching, changed)?;
         ask(&mut self.committed, changed)?;
+        ask(&mut self.configurations, changed)?;
         ask(&mut self.monotone, changed)
     }
 }

@@ -12,7 +12,7 @@ pub const SNAPSHOT_REFUSED: &str = "a snapshot is refused";
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 19] = [
+const PATHS: [Path; 22] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),
@@ -32,6 +32,9 @@ const PATHS: [Path; 19] = [
     ("a voter takes over", |c| c.took_over),
     ("a handover comes to nothing", |c| c.transfers_failed),
     ("a short log is pulled longer", |c| c.pulled),
+    ("a change of voters is begun or completed", |c| c.configurations),
+    ("a change of voters is completed by another leader", |c| c.changes_completed),
+    ("a leader that has no vote any more steps down", |c| c.removed),
 ];
 
 impl Paths {

@@ -3,6 +3,7 @@
 
 mod clients;
 mod registers;
+mod voters;
 
 pub use clients::Asked;
 pub use registers::{Change, Fuse, Operation, Registers};
@@ -36,7 +37,10 @@ pub struct KvWorkload<A> {
     /// Faults have ended, once and for all.
     over: bool,
     /// Faults begin once all founders have met: a disk that is lost before that ends the founding, as it should.
-    founded_in_calm: bool,
+    /// So many of the nodes found.
+    founded_in_calm: Option<usize>,
+    /// Whether voters change, and how many nodes may lose their disks meanwhile.
+    changes: Option<usize>,
     /// Of each node, if state machines are to panic.
     fuses: Vec<Fuse>,
     /// How many answers there were when faults ended.
@@ -66,7 +70,8 @@ impl<A> KvWorkload<A> {
             operations_max,
             calm: false,
             over: false,
-            founded_in_calm: false,
+            founded_in_calm: None,
+            changes: None,
             fuses: Vec::new(),
             answered_before: 0,
         }
@@ -77,9 +82,15 @@ impl<A> KvWorkload<A> {
         clients::PATHS.into_iter().chain([STARTED_ANEW])
     }
 
-    /// Has faults begin once all founders have met.
-    pub fn founded_in_calm(mut self, calm: bool) -> Self {
-        self.founded_in_calm = calm;
+    /// Has faults begin once all founders, the first so many of the nodes, have met.
+    pub fn founded_in_calm(mut self, founders: Option<usize>) -> Self {
+        self.founded_in_calm = founders;
+        self
+    }
+
+    /// Has voters change now and then, to any of the nodes; never to so few that these many lost disks are too many.
+    pub fn with_changes(mut self, disks_lost: Option<usize>) -> Self {
+        self.changes = disks_lost;
         self
     }
 
@@ -145,20 +156,22 @@ impl<A> KvWorkload<A> {
 impl<A> Workload<A> for KvWorkload<A> {
     fn setup(&mut self, world: &mut World<A>) {
         self.journals = self.nodes.iter().map(|id| world.journal_id(*id)).collect();
-        if self.founded_in_calm {
+        if let Some(founders) = self.founded_in_calm {
             let founded = |world: &World<A>, id: &NodeId| {
                 world
                     .host(*id)
                     .and_then(|host| host.protocol::<Raft>(self.scope))
                     .is_some_and(Raft::is_founded)
             };
-            world.run_until(|world| self.nodes.iter().all(|id| founded(world, id)), Duration::from_secs(5));
+            let founders = &self.nodes[..founders];
+            world.run_until(|world| founders.iter().all(|id| founded(world, id)), Duration::from_secs(5));
         }
     }
 
     fn step(&mut self, world: &mut World<A>) -> Duration {
         self.play_with_fire(world);
         self.hand_over(world);
+        self.change_voters(world);
         // While faults last the budget of operations is spread; afterwards everybody asks once more.
         let more = self.calm || self.history.len() < self.operations_max;
         for client in &mut self.clients {

@@ -1,8 +1,9 @@
 //! What handles ask a Raft scope, and what it tells observers.
 
 use super::sessions::{Envelope, SessionId};
-use crate::raft::{FoundingStatus, LogId, RaftCounters, Term};
+use crate::raft::{Change, Configuration, FoundingStatus, Index, LogId, RaftCounters, Term};
 use quorate_core::{Decider, NodeId, Promise, Reason, StateMachine};
+use std::sync::Arc;
 
 /// How fresh a read must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,7 @@ pub enum Ask<S: StateMachine, D: Decider<S>> {
     Status { promise: Promise<RaftStatus> },
     StepDown { promise: Promise<()> },
     Transfer { to: Option<NodeId>, promise: Promise<NodeId> },
+    Change { change: Box<Change>, promise: Promise<Configuration> },
     Leader { promise: Promise<NodeId> },
 }
 
@@ -42,8 +44,10 @@ pub struct RaftStatus {
     pub leader: Option<NodeId>,
     /// Whether this replica leads.
     pub leads: bool,
-    /// The voters.
+    /// The nodes that vote, both halves of a change included.
     pub voters: Vec<NodeId>,
+    /// Who decides, with disks, weights and quorums; `None` before the founding is complete.
+    pub configuration: Option<Configuration>,
     /// The last entry in the log.
     pub last: LogId,
     /// The last index known to be committed.
@@ -91,6 +95,13 @@ pub enum RaftNotice {
         term: Term,
         /// The leader.
         leader: Option<NodeId>,
+    },
+    /// Who decides from this entry on is committed. During a change there are two: the joint one, then the new one.
+    Configured {
+        /// The entry, or the one that a snapshot stands for.
+        index: Index,
+        /// Who decides.
+        configuration: Arc<Configuration>,
     },
     /// The log up to here was replaced by a snapshot of this many bytes.
     Compacted {

@@ -3,6 +3,7 @@
 use super::ask::{Ask, RaftStatus, Read};
 use super::guarded;
 use super::sessions::{Envelope, SessionId};
+use crate::raft::{Change, Configuration};
 use quorate_core::{
     AnyAsk, Decider, Door, NoDecider, NodeId, Reason, ScopeId, StateMachine, Ticket, promise,
 };
@@ -139,6 +140,20 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     pub fn transfer(&self, to: Option<NodeId>) -> Ticket<NodeId> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Transfer { to, promise })
+    }
+
+    /// Has this replica, if it leads, change who votes: any change in one call, by joint consensus. Nodes that are to vote
+    /// must be started (with `join`) and are served until they have caught up; only then does the change begin. Settles
+    /// with the new configuration once it is committed.
+    ///
+    /// # Errors
+    /// Rejected, and nothing changed: if it does not lead ([`Reason::NotLeader`]), another change or a transfer is under
+    /// way ([`Reason::Busy`]), or with the text of a [`NotChanged`](crate::raft::NotChanged). Unknown, if leadership is lost
+    /// meanwhile or too much time passes: a change that was begun is completed by whoever leads, and one that was not is
+    /// forgotten; [`RaftHandle::status`] tells.
+    pub fn change(&self, change: Change) -> Ticket<Configuration> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Change { change: Box::new(change), promise })
     }
 
     fn enter(&self, envelope: Envelope, command: S::Command) -> Ticket<S::Reply> {

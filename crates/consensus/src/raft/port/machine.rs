@@ -46,7 +46,7 @@ impl<S: StateMachine> Machine<S> {
                 }
                 let at = Applied { index: entry.index, term: batch.term() };
                 let outcome = match batch.kind() {
-                    EntryKind::Noop => None,
+                    EntryKind::Noop | EntryKind::Configuration => None,
                     EntryKind::Command => Some(self.apply_one(entry.data, at)),
                 };
                 self.applied = LogId::new(batch.term(), entry.index);

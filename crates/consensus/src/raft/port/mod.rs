@@ -5,6 +5,7 @@
 //! once, whatever happens.
 
 mod ask;
+mod changing;
 mod gathering;
 mod handle;
 mod handover;
@@ -24,6 +25,7 @@ pub use sessions::SessionId;
 use super::{Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
 use bytes::Bytes;
+use changing::Changing;
 use gathering::Gathering;
 use handover::Handover;
 use leaderless::{Leaderless, Request};
@@ -50,6 +52,7 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     leaderless: Leaderless<S>,
     gathering: Gathering,
     handover: Handover,
+    changing: Changing,
     next_read: u64,
     /// Linearizable reads whose round is not confirmed, by request.
     unconfirmed: VecDeque<(u64, Reader<S>)>,
@@ -113,6 +116,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             leaderless: Leaderless::new(),
             gathering: Gathering::default(),
             handover: Handover::default(),
+            changing: Changing::default(),
             next_read: 0,
             unconfirmed: VecDeque::new(),
             through_leader: ThroughLeader::new(),
@@ -213,6 +217,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if led && let Err(why) = guarded(|| self.decider.retire()) {
             self.poison(why, cx);
         }
+        self.changing.fail(&Reason::LeadershipLost);
         self.promises.retired(self.committed);
         self.propose_again(cx);
         self.through_leader.ask_anew(cx.now);
@@ -225,6 +230,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         self.promises.fail_all(reason);
         self.leaderless.fail_all(reason);
         self.handover.fail(reason);
+        self.changing.fail(reason);
         self.through_leader.fail_all(reason);
         let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
         let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, _, reader)| reader);
@@ -260,6 +266,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 Ask::Read { reader, .. } => reader(Err(why)),
                 Ask::StepDown { promise } => promise.reject(why),
                 Ask::Transfer { promise, .. } => promise.reject(why),
+                Ask::Change { promise, .. } => promise.reject(why),
                 Ask::Leader { promise } => promise.reject(why),
                 Ask::Status { promise } => promise.done(self.status(cx.protocol)),
                 Ask::Hints(_) => {}
@@ -290,6 +297,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 None => self.leaderless.wonder(promise, cx.now + self.config.request_timeout),
             },
             Ask::Transfer { to, promise } => self.transfer(to, promise, cx),
+            Ask::Change { change, promise } => self.change(change, promise, cx),
             Ask::StepDown { promise } => {
                 cx.command(Cmd::StepDown);
                 promise.done(());
@@ -344,6 +352,15 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Event::NotTransferred { begun } => {
                 self.handover.failed(begun);
                 self.end_leaderless(cx);
+            }
+            Event::Changed { request } => {
+                let configuration =
+                    cx.protocol.configuration().map(|(_, configuration)| configuration.clone());
+                self.changing.changed(request, configuration);
+            }
+            Event::NotChanged { request, why } => self.changing.refused(request, why),
+            Event::Configured { index, configuration } => {
+                cx.notice(RaftNotice::Configured { index, configuration })
             }
             Event::Retired { term } => {
                 self.retire(cx);
@@ -435,7 +452,8 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         let decider = if decides { self.decider.wake_at() } else { Time::NEVER };
         let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until).min(self.confirmed_until);
         let waiting = self.promises.deadline().min(self.leaderless.deadline());
-        waiting.min(self.handover.deadline()).min(self.through_leader.deadline()).min(early).min(decider)
+        let moves = self.handover.deadline().min(self.changing.deadline());
+        waiting.min(moves).min(self.through_leader.deadline()).min(early).min(decider)
     }
 
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
@@ -445,6 +463,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             None => Reason::NotLeader(None),
         });
         self.handover.expire(cx.now);
+        self.changing.expire(cx.now);
         self.ask_leader(cx);
         self.expire_reads(cx.now);
         while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {

@@ -1,0 +1,68 @@
+//! The configurations of the log: the one in force is the last that the log holds, committed or not (Raft §6), so one
+//! whose entry is overwritten gives way to that before it.
+
+use super::{Configuration, Index};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Each configuration with the entry that it came by; the first one as of the snapshot, or of the founding.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct History {
+    known: VecDeque<(Index, Arc<Configuration>)>,
+    /// The first one came by no entry that could be overwritten.
+    settled: bool,
+}
+
+impl History {
+    /// The one in force; `None` before the founding, and for one that joined and has nothing yet.
+    pub fn in_force(&self) -> Option<&Arc<Configuration>> {
+        self.known.back().map(|(_, configuration)| configuration)
+    }
+
+    /// The entry that the one in force came by; 0 for that of the founding.
+    pub fn since(&self) -> Index {
+        self.known.back().map_or(0, |(index, _)| *index)
+    }
+
+    /// The one as of this entry.
+    pub fn at(&self, index: Index) -> Option<&Arc<Configuration>> {
+        self.known.iter().rev().find(|(since, _)| *since <= index).map(|(_, configuration)| configuration)
+    }
+
+    /// The first one behind `from` that came by an entry up to `upto`.
+    pub fn first_within(&self, from: Index, upto: Index) -> Option<(Index, &Arc<Configuration>)> {
+        let (index, configuration) = self.known.iter().find(|(index, _)| *index > from)?;
+        (*index <= upto).then_some((*index, configuration))
+    }
+
+    /// An entry of the log says so. One that the first one already stands for says nothing new.
+    pub fn push(&mut self, index: Index, configuration: Arc<Configuration>) {
+        if self.known.is_empty() || index > self.since() {
+            self.known.push_back((index, configuration));
+        }
+    }
+
+    /// The entries from `index` on are gone.
+    pub fn truncate_from(&mut self, index: Index) {
+        let kept = usize::from(self.settled);
+        while self.known.len() > kept && self.since() >= index {
+            self.known.pop_back();
+        }
+    }
+
+    /// A snapshot stands for everything up to `index`. Those behind it stay.
+    pub fn begin(&mut self, index: Index, configuration: Arc<Configuration>) {
+        while self.known.front().is_some_and(|(since, _)| *since <= index) {
+            self.known.pop_front();
+        }
+        self.known.push_front((index, configuration));
+        self.settled = true;
+    }
+
+    /// A snapshot took the place of the whole log.
+    pub fn replace(&mut self, index: Index, configuration: Arc<Configuration>) {
+        self.known.clear();
+        self.known.push_back((index, configuration));
+        self.settled = true;
+    }
+}

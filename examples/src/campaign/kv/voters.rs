@@ -1,0 +1,39 @@
+//! Change of voters, now and then, to any of the nodes: with weights and flexible quorums where no disk is lost.
+
+use super::{KvWorkload, Registers};
+use quorate::NodeId;
+use quorate::core::quorum::Rule;
+use quorate::raft::{Change, Quorums, RaftHandle};
+use quorate::sim::World;
+
+impl<A> KvWorkload<A> {
+    /// What becomes of it is seen in the logs; whoever asked does not wait.
+    pub(super) fn change_voters(&mut self, world: &mut World<A>) {
+        let Some(disks_lost) = self.changes.filter(|_| !self.over && self.rng.chance(0.02)) else { return };
+        let Some(leader) = world.leader().filter(|leader| self.nodes.contains(leader)) else { return };
+        let handle: &RaftHandle<Registers> = (self.handle)(world.app(leader));
+        let change = draw(&self.nodes, disks_lost, &mut self.rng);
+        drop(handle.change(change));
+    }
+}
+
+fn draw(nodes: &[NodeId], disks_lost: usize, rng: &mut quorate::Rng) -> Change {
+    let least = 2 * disks_lost + 1;
+    let count = least.max(1 + rng.index(nodes.len()));
+    let mut all = nodes.to_vec();
+    rng.shuffle(&mut all);
+    let voters = &all[..count.min(all.len())];
+    let mut change = Change::to(voters.iter().copied());
+    // A disk that is lost must not weigh more than others.
+    if disks_lost == 0 && rng.chance(0.3) {
+        change = voters.iter().fold(change, |change, id| change.add_weighted(*id, 1 + rng.within(0..3)));
+    }
+    match disks_lost == 0 && rng.chance(0.3) {
+        // Refused where they need not meet.
+        true => {
+            let weight = |rng: &mut quorate::Rng| Rule::Weight(1 + rng.within(0..count as u64));
+            change.quorums(Quorums { election: weight(rng), replication: weight(rng) })
+        }
+        false => change.quorums(Quorums::default()),
+    }
+}
