@@ -2,7 +2,9 @@
 //! longer log by one that cannot be elected otherwise, and the word of a leader that resigns.
 
 use super::replica::{Replica, Sent, bytes_of, command_of};
-use quorate_consensus::raft::{Cmd, Commands, Event, Founding, Index, Msg, Raft, RaftConfig, Record};
+use quorate_consensus::raft::{
+    Cmd, Commands, EntryKind, Event, Founding, Index, Msg, Raft, RaftConfig, Record,
+};
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
 };
@@ -149,7 +151,7 @@ impl Replica for Ours {
 
     fn propose(&mut self, command: u64, sent: &mut Sent<Msg>) {
         let commands = Commands::one(&bytes_of(command));
-        if self.bug == Some(DriverBug::SkipsCommands) && command % 7 == 0 {
+        if self.bug == Some(DriverBug::SkipsCommands) && command.is_multiple_of(7) {
             return;
         }
         self.step(Input::Command(Cmd::Propose { first: 0, commands }), sent);
@@ -195,7 +197,8 @@ impl Replica for Ours {
 
     fn log(&self) -> Vec<u64> {
         let log = self.turn.protocol().log();
-        let batches = log.batches_within(1, log.last().index);
+        let batches =
+            log.batches_within(1, log.last().index).filter(|batch| batch.kind() == EntryKind::Command);
         batches.flat_map(|batch| batch.entries()).filter_map(|entry| command_of(entry.data)).collect()
     }
 
@@ -203,6 +206,7 @@ impl Replica for Ours {
         let first = std::mem::replace(&mut self.told, self.committed) + 1;
         let within = first..=self.committed;
         let batches = self.turn.protocol().log().batches_within(first, self.committed);
+        let batches = batches.filter(|batch| batch.kind() == EntryKind::Command);
         let entries = batches.flat_map(|batch| batch.entries()).filter(|entry| within.contains(&entry.index));
         entries.filter_map(|entry| command_of(entry.data)).collect()
     }
