@@ -2,11 +2,13 @@
 //!
 //! With two words, a contender and a number of clients, runs only this, a line a round: for profilers.
 
-use quorate_benches::end_to_end::{CONDITIONS, CONTENDERS, loads};
+use quorate_benches::end_to_end::{CONDITIONS, CONTENDERS, loads, on_disk};
 use quorate_benches::report::{Row, publish};
 use quorate_benches::rounds::interleaved;
 
 const ROUNDS: usize = 5;
+
+const DISK_ROUNDS: usize = 3;
 
 fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -31,6 +33,13 @@ fn main() -> std::io::Result<()> {
         let spreads = interleaved(ROUNDS, &mut contenders);
         let row = format!("{nodes} nodes, {clients} clients");
         rows.push(Row::new(row, spreads[0].median, CONTENDERS[1].name, spreads[1].median, CONDITIONS));
+    }
+    for (clients, commits) in on_disk::LOADS {
+        let mut ours = || on_disk::ours(clients, commits);
+        let mut floor = || on_disk::floor(clients, commits);
+        let spreads = interleaved(DISK_ROUNDS, &mut [&mut ours, &mut floor]);
+        let row = format!("3 nodes, {clients} clients, on disk");
+        rows.push(Row::new(row, spreads[0].median, on_disk::FLOOR, spreads[1].median, on_disk::CONDITIONS));
     }
     publish("end_to_end", &rows)
 }

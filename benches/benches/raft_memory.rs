@@ -10,7 +10,7 @@ use quorate_benches::rounds::interleaved;
 use std::cell::Cell;
 use std::path::Path;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -60,7 +60,7 @@ fn rows_of(load: &Load, counted: &[Allocations]) -> Vec<Row> {
     let allocations = |at: usize| {
         let who = format!("{} {}", CONTENDERS[at].name, CONTENDERS[at].variant);
         let found = counted.iter().find(|counted| counted.who == who && counted.row == load.to_string());
-        found.map_or((f64::NAN, f64::NAN), |counted| (counted.count, counted.bytes))
+        found.map_or((f64::NAN, f64::NAN), |counted| (counted.count, counted.part))
     };
     ["omnipaxos, by value", "omnipaxos, bytes", "raft-rs"]
         .into_iter()
@@ -77,7 +77,7 @@ fn rows_of(load: &Load, counted: &[Allocations]) -> Vec<Row> {
             row.counted = vec![
                 Counted { what: "messages", ours: messages[0].get(), peer: messages[best].get() },
                 Counted { what: "allocations", ours: ours.0, peer: theirs.0 },
-                Counted { what: "bytes", ours: ours.1, peer: theirs.1 },
+                Counted { what: "leader's", ours: ours.1, peer: theirs.1 },
             ];
             Some(row)
         })

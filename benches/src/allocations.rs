@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 /// What one unit of work allocated, on average.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct Allocations {
     pub row: String,
     /// Allocations and growths of one.
     pub count: f64,
+    /// Of them, in the part that [`part`] names.
+    pub part: f64,
     /// Bytes asked for.
     pub bytes: f64,
     /// Bytes still held when the work was done.
@@ -32,9 +35,36 @@ pub fn count(who: &str, row: &str, units: u64, work: impl FnOnce()) -> Allocatio
         who: who.into(),
         row: row.into(),
         count: each((change.allocations + change.reallocations) as f64),
+        part: 0.0,
         bytes: each(change.bytes_allocated as f64),
         held: each(change.bytes_allocated as f64 - change.bytes_deallocated as f64),
     }
+}
+
+static COUNTS_PARTS: AtomicBool = AtomicBool::new(false);
+static PART: AtomicUsize = AtomicUsize::new(0);
+
+/// Does some work, and counts what it allocates if it belongs to the part that is of interest, say to a leader. Costs
+/// one load where nobody counts.
+#[inline]
+pub fn part<T>(belongs: bool, work: impl FnOnce() -> T) -> T {
+    if !belongs || !COUNTS_PARTS.load(Relaxed) {
+        return work();
+    }
+    let region = Region::new(&INSTRUMENTED_SYSTEM);
+    let done = work();
+    let change = region.change();
+    PART.fetch_add(change.allocations + change.reallocations, Relaxed);
+    done
+}
+
+/// What the parts of `work` allocate, for each of `units`.
+pub fn counting_parts(units: u64, work: impl FnOnce()) -> f64 {
+    PART.store(0, Relaxed);
+    COUNTS_PARTS.store(true, Relaxed);
+    work();
+    COUNTS_PARTS.store(false, Relaxed);
+    PART.load(Relaxed) as f64 / units as f64
 }
 
 /// Runs the counting program for one bench and reads what it prints.

@@ -4,6 +4,7 @@
 //!   bench.
 //! * [`allocations`]: allocations are counted in a process of their own, so that counting slows no timed one.
 //! * [`raft_memory`]: agreement alone, no network and no disk.
+//! * [`recovery`]: from the loss of a leader to the next commit, in simulated time.
 //! * [`scheduler`]: tasks through the engine, and graphs into it. [`placement`]: which agent takes a task.
 //!
 //! What is deliberately absent: thresholds. A bench says what it measured; whether that is enough is said in
@@ -20,6 +21,7 @@ pub mod clock;
 pub mod end_to_end;
 pub mod placement;
 pub mod raft_memory;
+pub mod recovery;
 pub mod report;
 pub mod rounds;
 pub mod scheduler;

@@ -4,6 +4,7 @@
 //! answered, at the leader; the network is inside the process; the log is kept in memory. What is measured is the CPU
 //! time of that thread.
 
+pub mod on_disk;
 mod openraft;
 mod ours;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What is replicated: commands counted and added up.
 #[derive(Default)]
-struct Sum(State);
+pub(super) struct Sum(State);
 
 impl StateMachine for Sum {
     type Command = Command;

@@ -43,21 +43,29 @@ impl Load {
     pub fn new(nodes: u64, bytes: usize, way: Way) -> Load {
         // Logs have been cut before, so that memory is used again.
         let warm_up = 3 * super::COMPACT_EVERY;
-        // Whole turns only.
-        let commits = if way == Way::One { 40_960 } else { 122_880 };
-        Load { nodes, bytes, way, warm_up, commits }
+        let commits = match (way, bytes) {
+            (Way::One, _) | (_, 4096..) => 40_960,
+            (Way::Outstanding(_) | Way::Batched(_), _) if nodes > 5 => 40_960,
+            (Way::Outstanding(_) | Way::Batched(_), _) => 122_880,
+        };
+        // Whole turns only: a batch of fixed size waits until it is full.
+        let turns = |commands: u64| commands.div_ceil(way.outstanding()) * way.outstanding();
+        Load { nodes, bytes, way, warm_up: turns(warm_up), commits: turns(commits) }
     }
 
     /// Every setting of the table.
     pub fn all() -> Vec<Load> {
         let mut all = Vec::new();
         for nodes in [3, 5] {
-            for bytes in [16, 256] {
-                for way in [Way::One, Way::Outstanding(256), Way::Outstanding(4096), Way::Batched(256)] {
+            for bytes in [16, 256, 4096] {
+                let outstanding = [64, 256, 4096].map(Way::Outstanding);
+                for way in [Way::One].into_iter().chain(outstanding).chain([Way::Batched(100)]) {
                     all.push(Load::new(nodes, bytes, way));
                 }
             }
+            all.push(Load::new(nodes, 16, Way::Batched(256)));
         }
+        all.extend([7, 9, 21].map(|nodes| Load::new(nodes, 16, Way::Outstanding(256))));
         all
     }
 }

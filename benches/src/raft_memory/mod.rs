@@ -107,11 +107,14 @@ impl Contender {
     fn count(&self, load: &Load) -> Allocations {
         let mut cluster = self.warm(load);
         let who = format!("{} {}", self.name, self.variant);
+        let mut leader = 0.0;
         let counted = allocations::count(&who, &load.to_string(), load.commits, || {
-            drive(cluster.as_mut(), load, load.warm_up, load.commits)
+            leader = allocations::counting_parts(load.commits, || {
+                drive(cluster.as_mut(), load, load.warm_up, load.commits)
+            });
         });
         self.check(cluster.as_ref(), load);
-        counted
+        Allocations { part: leader, ..counted }
     }
 }
 
@@ -121,7 +124,7 @@ fn drive(cluster: &mut dyn Cluster, load: &Load, first: u64, commits: u64) {
         let count = load.way.outstanding().min(first + commits - next);
         cluster.turn(next, count);
         next += count;
-        if next.is_multiple_of(COMPACT_EVERY) {
+        if next / COMPACT_EVERY > (next - count) / COMPACT_EVERY {
             cluster.cut();
         }
     }

@@ -2,6 +2,7 @@
 //! as its documents show. Batches are its own `batch_size`.
 
 use super::{Cluster, KEPT, Load, State, Way, state::write_command};
+use crate::allocations::part;
 use bytes::Bytes;
 use omnipaxos::messages::Message;
 use omnipaxos::storage::{Entry, NoSnapshot};
@@ -72,6 +73,7 @@ pub fn by_value(load: &Load) -> Box<dyn Cluster> {
     match load.bytes {
         16 => make::<Inline<16>>(load),
         256 => make::<Inline<256>>(load),
+        4096 => make::<Inline<4096>>(load),
         other => panic!("no entry type has {other} bytes"),
     }
 }
@@ -80,6 +82,7 @@ pub fn as_bytes(load: &Load) -> Box<dyn Cluster> {
     match load.bytes {
         16 => make::<Shared<16>>(load),
         256 => make::<Shared<256>>(load),
+        4096 => make::<Shared<4096>>(load),
         other => panic!("no entry type has {other} bytes"),
     }
 }
@@ -121,11 +124,11 @@ impl<T: Command> Omni<T> {
     fn settle(&mut self) {
         while let Some(at) = self.touched.iter().position(|touched| *touched) {
             self.touched[at] = false;
-            self.nodes[at].paxos.take_outgoing_messages(&mut self.wire);
+            part(at == self.leader, || self.nodes[at].paxos.take_outgoing_messages(&mut self.wire));
             for message in self.wire.drain(..) {
                 self.messages += 1;
                 let to = message.get_receiver() as usize - 1;
-                self.nodes[to].paxos.handle_incoming(message);
+                part(to == self.leader, || self.nodes[to].paxos.handle_incoming(message));
                 self.touched[to] = true;
             }
         }
@@ -152,7 +155,7 @@ impl<T: Command> Node<T> {
 impl<T: Command> Cluster for Omni<T> {
     fn turn(&mut self, first: u64, count: u64) {
         for number in first..first + count {
-            self.nodes[self.leader].paxos.append(T::write(number)).unwrap();
+            part(true, || self.nodes[self.leader].paxos.append(T::write(number))).unwrap();
         }
         self.touched[self.leader] = true;
         self.settle();

@@ -1,6 +1,7 @@
 //! Ours: [`Raft`] in a [`Turn`], stepped by a driver that only moves values. The port is not part of it.
 
 use super::{Cluster, KEPT, Load, State, Way, state::write_command};
+use crate::allocations::part;
 use quorate_consensus::raft::{Cmd, Event, Founding, Gathered, Index, LogId, Msg, Raft, RaftConfig, Record};
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
@@ -80,7 +81,12 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
     let ids: Vec<NodeId> = (1..=load.nodes).map(NodeId).collect();
     let boot = |id: NodeId| Boot { incarnation: 1, journal: JournalId(u128::from(id.0)) };
     let node = |id: &NodeId| {
-        let config = RaftConfig { trailing_entries: KEPT, ..RaftConfig::default() };
+        let config = RaftConfig {
+            trailing_entries: KEPT,
+            // A whole turn of the largest setting.
+            uncommitted_bytes_max: 64 << 20,
+            ..RaftConfig::default()
+        };
         let raft = Raft::new(*id, config, Founding::Found(ids.clone())).unwrap();
         let turn = Turn::new(raft, TurnLimits::default());
         Node { turn, memory: Memory::default(), applied: 0, state: State::default() }
@@ -117,10 +123,12 @@ impl Ours {
     fn step(&mut self, id: NodeId, input: Input<Raft>) {
         let Node { turn, memory, applied, state } = &mut self.nodes[id.0 as usize - 1];
         let mut out = Out { from: id, memory, wire: &mut self.wire };
-        turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
-        if let Some(mark) = turn.sync_due() {
-            turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
-        }
+        part(id.0 as usize == self.leader + 1, || {
+            turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
+            if let Some(mark) = turn.sync_due() {
+                turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
+            }
+        });
         let committed = memory.committed;
         if committed > *applied {
             let first = *applied + 1;
@@ -165,7 +173,7 @@ impl Cluster for Ours {
     fn turn(&mut self, first: u64, count: u64) {
         for number in first..first + count {
             write_command(number, &mut self.command);
-            self.gathered.push(&self.command);
+            part(true, || self.gathered.push(&self.command));
             if !self.in_batches || number + 1 == first + count {
                 self.propose();
             }

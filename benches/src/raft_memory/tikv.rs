@@ -2,6 +2,7 @@
 //! apply, advance. Batches are one proposal message of many entries.
 
 use super::{Cluster, KEPT, Load, State, Way, state::write_command};
+use crate::allocations::part;
 use raft::eraftpb::{Entry, Message, MessageType};
 use raft::storage::MemStorage;
 use raft::{Config, RawNode, StateRole};
@@ -94,9 +95,9 @@ impl Node {
 impl Tikv {
     fn settle(&mut self) {
         loop {
-            for (node, touched) in self.nodes.iter_mut().zip(&mut self.touched) {
+            for (at, (node, touched)) in self.nodes.iter_mut().zip(&mut self.touched).enumerate() {
                 while std::mem::take(touched) && node.raft.has_ready() {
-                    node.ready(&mut self.wire);
+                    part(at == self.leader, || node.ready(&mut self.wire));
                     *touched = true;
                 }
             }
@@ -107,7 +108,7 @@ impl Tikv {
             for message in self.delivered.drain(..) {
                 self.messages += 1;
                 let to = message.to as usize - 1;
-                self.nodes[to].raft.step(message).unwrap();
+                part(to == self.leader, || self.nodes[to].raft.step(message)).unwrap();
                 self.touched[to] = true;
             }
         }
@@ -120,9 +121,8 @@ impl Tikv {
     }
 }
 
-impl Cluster for Tikv {
-    fn turn(&mut self, first: u64, count: u64) {
-        let numbers = first..first + count;
+impl Tikv {
+    fn propose(&mut self, numbers: std::ops::Range<u64>) {
         if self.batched {
             let entry = |number| Entry { data: self.command(number).into(), ..Entry::default() };
             let entries: Vec<Entry> = numbers.map(entry).collect();
@@ -136,6 +136,12 @@ impl Cluster for Tikv {
                 self.nodes[self.leader].raft.propose(Vec::new(), command).unwrap();
             }
         }
+    }
+}
+
+impl Cluster for Tikv {
+    fn turn(&mut self, first: u64, count: u64) {
+        part(true, || self.propose(first..first + count));
         self.touched[self.leader] = true;
         self.settle();
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// How a replica behaves. Public fields; [`RaftConfig::validate`] checks how they relate.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RaftConfig {
-    /// Least silence after which a follower stands for election; each wait is drawn from once to twice this.
-    /// At least ten round trips. Default 150 ms (Raft §9.3: 150-300 ms).
+    /// Least silence after which a follower stands for election; each wait is drawn from once to twice this, the
+    /// sooner the likelier. At least ten round trips. Default 150 ms (Raft §9.3: 150-300 ms).
     pub election_timeout: Duration,
     /// How often a leader speaks at least. At most a third of the election timeout. Default 50 ms.
     pub heartbeat: Duration,
