@@ -145,18 +145,18 @@ impl Raft {
             return;
         }
         // One that hears a leader does not help to depose it (thesis §6.4.1, §4.2.3), whatever term it has learned since.
-        let loyal = term > self.term && self.hears_leader(cx) || term >= self.term && self.is_bound(cx.now);
-        if loyal && !handed_over && self.vote != Some(from) {
-            self.counters.sticky += 1;
-            return;
-        }
+        let bound = self.is_bound(cx.now) && !handed_over && self.vote != Some(from);
         if term > self.term {
+            if bound || self.hears_leader(cx) && !handed_over {
+                self.counters.sticky += 1;
+                return;
+            }
             self.follow(term, None, cx);
         }
         let free = self.vote.is_none() || self.vote == Some(from) || self.config.suffers(Mutation::VoteTwice);
         // Without regard to whether this replica is a voter by its own log: the candidate's may say so (etcd/raft #10998),
         // and it counts the vote by the journal that it knows.
-        let granted = term == self.term && free && self.is_up_to_date(last);
+        let granted = term == self.term && free && !bound && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
             self.write_hard(cx);

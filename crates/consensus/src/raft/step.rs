@@ -114,8 +114,8 @@ impl Raft {
             // Restoring is this node's own matter.
             cx.emit_now(Event::Restore(snapshot.clone()));
         }
-        // Whom it acknowledged in its last life is forgotten. (On an empty journal nobody.)
-        if !empty {
+        // Whom it acknowledged in its last life is forgotten. (Before the first term nobody.)
+        if self.term > 0 {
             self.bound_until = cx.now + self.config.election_timeout;
         }
         self.wait_for_election(cx);

@@ -471,7 +471,7 @@ mod mutations {
 
     #[test]
     fn acknowledging_before_the_sync_is_found() {
-        found_within(2_000, Mutation::AckBeforeSync);
+        found_within(8_000, Mutation::AckBeforeSync);
     }
 
     #[test]

@@ -218,7 +218,7 @@ impl Cluster {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(turn) = &mut node.turn else { return };
         let mut out = Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
-        turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
+        turn.step(input, self.now, Wall(self.now.0), &mut self.rng, &mut out);
         if self.sync {
             self.sync_node(id);
         }
@@ -235,7 +235,7 @@ impl Cluster {
             node.disk.sync(node.disk.pending());
             let mut out =
                 Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
-            turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
+            turn.step(Input::Durable(mark), self.now, Wall(self.now.0), &mut self.rng, &mut out);
         }
     }
 

@@ -12,6 +12,7 @@ mod hosts;
 mod joining;
 mod journal;
 mod leaderless;
+mod leases;
 mod made;
 mod page;
 mod paper;

@@ -126,6 +126,9 @@ impl Stage {
         }
         all.iter().try_for_each(|id| self.start(*id))?;
         self.lines.truncate(quiet);
+        // On disks that were used before, a voter gives no vote at first; by now all have been up for that long.
+        let up = if fresh { Duration::ZERO } else { self.config.election_timeout };
+        self.nodes.values_mut().for_each(|node| node.now = node.now + up);
         if fresh { Ok(()) } else { self.status(all) }
     }
 
