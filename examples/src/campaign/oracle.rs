@@ -4,13 +4,32 @@ use super::{PROTOCOLS, Protocol};
 
 /// A campaign's name, a planted bug's, and the seeds within which it must be caught, counted from 0. A few times
 /// what was measured, so that a harmless change of what seeds mean does not fail.
-const BUDGETS: [(&str, &str, u64); 8] = [
-    ("raft", "ack-before-sync", 200),
-    ("raft", "vote-not-persisted", 200),
-    ("raft", "quorum-off-by-one", 100),
-    ("raft", "commit-older-term-by-counting", 2_000),
-    ("raft", "read-before-first-commit", 1_000),
+const BUDGETS: [(&str, &str, u64); 27] = [
+    ("raft", "ack-before-sync", 500),
+    ("raft", "append-without-previous", 200),
+    ("raft", "change-too-early", 2_000),
+    ("raft", "change-without-joint", 200),
+    ("raft", "commit-beyond-matched", 200),
+    ("raft", "commit-older-term-by-counting", 3_000),
+    ("raft", "configuration-not-taken-back", 1_000),
+    ("raft", "joint-by-one-body", 1_500),
+    ("raft", "journal-ignored", 2_000),
+    ("raft", "leader-counts-itself-early", 500),
+    ("raft", "lease-outlives-transfer", 4_000),
+    ("raft", "logs-by-length-only", 500),
+    ("raft", "pull-any-log", 6_000),
+    ("raft", "quorum-off-by-one", 200),
+    ("raft", "read-before-first-commit", 200),
+    ("raft", "read-by-an-old-round", 200),
+    ("raft", "read-unapplied", 200),
+    ("raft", "read-unconfirmed", 200),
+    ("raft", "snapshot-without-outgoing", 200),
     ("raft", "snapshot-without-sessions", 200),
+    ("raft", "stale-append-truncates", 500),
+    ("raft", "unbound-by-newer-term", 2_000),
+    ("raft", "vote-for-shorter-log", 200),
+    ("raft", "vote-not-persisted", 200),
+    ("raft", "vote-twice", 200),
     ("work", "lease-without-epoch", 200),
     ("work", "stale-completion-accepted", 100),
 ];
