@@ -80,7 +80,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     (4..=7).try_for_each(|id| cluster.start(id, false))?;
 
     // A client that adds up all the while, through node 7, which never has a vote until the end.
-    let (through, done, added) = (cluster.nodes[&7.into()].1.clone(), AtomicBool::new(false), AtomicU64::new(0));
+    let (through, done, added) =
+        (cluster.nodes[&7.into()].1.clone(), AtomicBool::new(false), AtomicU64::new(0));
     let session = first.open_session().wait()?;
     std::thread::scope(|scope| {
         scope.spawn(|| {

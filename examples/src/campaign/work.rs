@@ -1,7 +1,7 @@
 //! The campaign over the whole work: coordinators with the scheduler on Raft beside a scope of registers, workers
 //! with agents that are slow, die, and come back with old results. Nothing may be lost or committed twice.
 
-use super::checkers::{Paths, WorkAudit, raft_leader, watch_raft};
+use super::checkers::{CHANGED, COMPLETED, LEASED, Paths, REMOVED, WorkAudit, raft_leader, watch_raft};
 use super::kv::{KvWorkload, Registers};
 use super::{Protocol, RARE, Run, agents, link_paths, plans};
 use quorate::raft::{Mutation as RaftMutation, RaftConfig, RaftHandle};
@@ -32,7 +32,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     paths: || {
         // A replica that is behind by a snapshot and has lost its state machine is too rare here; the campaign over Raft
         // has some.
-        let raft = Paths::names().filter(|path| !RARE.contains(path));
+        let raft = Paths::names().filter(|path| !RARE.contains(path) && !ELSEWHERE.contains(path));
         let shared = raft.chain(link_paths()).chain(KvWorkload::<App>::paths());
         shared.chain(agents::PATHS).collect()
     },
@@ -41,6 +41,9 @@ pub(super) const PROTOCOL: Protocol = Protocol {
         work.chain(RaftMutation::ALL.iter().map(|(name, _)| *name)).collect()
     },
 };
+
+/// Voters change, and leases are read by, in the campaign over Raft.
+const ELSEWHERE: [&str; 4] = [LEASED, CHANGED, COMPLETED, REMOVED];
 
 /// What does not happen here: see the campaign over Raft. Nor are disks lost: workers have nothing on theirs, and what
 /// the loss of a coordinator's means is seen there.

@@ -9,6 +9,15 @@ pub struct Paths;
 /// Rare: a snapshot is damaged, cannot be restored, or comes while the state machine is gone.
 pub const SNAPSHOT_REFUSED: &str = "a snapshot is refused";
 
+/// A read without a round.
+pub const LEASED: &str = "a read is answered by lease";
+/// Each of the two steps of a change.
+pub const CHANGED: &str = "a change of voters is begun or completed";
+/// A leader finds it half done.
+pub const COMPLETED: &str = "a change of voters is completed by another leader";
+/// By a change that leaves it out.
+pub const REMOVED: &str = "a leader that has no vote any more steps down";
+
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
@@ -28,14 +37,14 @@ const PATHS: [Path; 23] = [
     ("a log is compacted", |c| c.compactions),
     ("a proposal is forwarded", |c| c.forwarded),
     ("a read is confirmed by a round", |c| c.reads),
-    ("a read is answered by lease", |c| c.leased_reads),
+    (LEASED, |c| c.leased_reads),
     ("a leader hands over", |c| c.transfers),
     ("a voter takes over", |c| c.took_over),
     ("a handover comes to nothing", |c| c.transfers_failed),
     ("a short log is pulled longer", |c| c.pulled),
-    ("a change of voters is begun or completed", |c| c.configurations),
-    ("a change of voters is completed by another leader", |c| c.changes_completed),
-    ("a leader that has no vote any more steps down", |c| c.removed),
+    (CHANGED, |c| c.configurations),
+    (COMPLETED, |c| c.changes_completed),
+    (REMOVED, |c| c.removed),
 ];
 
 impl Paths {
