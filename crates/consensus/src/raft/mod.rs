@@ -68,7 +68,7 @@ pub use msg::{
 use mutation::Mutation;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
-pub use port::{RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId};
+pub use port::{QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId};
 pub use record::{Record, Snapshot};
 use state::Role;
 pub use state::{Raft, RaftCounters};

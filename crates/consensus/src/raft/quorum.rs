@@ -26,6 +26,12 @@ impl Raft {
         }
     }
 
+    /// The voters that this replica is linked to, on the disks by which they are known, ascending; itself, if it votes.
+    pub fn linked_voters(&self) -> Vec<NodeId> {
+        let linked = |id: &NodeId| if *id == self.id { self.may_vote() } else { self.is_voter_by_name(*id) };
+        self.voters().into_iter().filter(linked).collect()
+    }
+
     /// Whether it is a voter, or leads as far as this replica knows: a leader need not be in the configuration known here.
     pub(super) fn may_lead(&self, id: NodeId) -> bool {
         let knows_nobody = self.founders.is_empty() && !self.is_founded();

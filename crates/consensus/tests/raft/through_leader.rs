@@ -157,3 +157,28 @@ fn one_that_does_not_lead_names_the_leader_and_answers_no_index() {
         cluster.wire.iter().any(|(_, to, msg)| *to == leader && *msg == Msg::ReadIndex { group, request: 9 })
     );
 }
+
+// C9: any node says whether a quorum can be reached, and who leads.
+#[test]
+fn every_node_tells_whether_a_quorum_confirms_its_leader() {
+    let (mut hosts, leader, follower) = three(11);
+    let verify = |hosts: &Hosts, at: NodeId| {
+        let handle: RaftHandle<Tally> = hosts.handle(at);
+        handle.verify_quorum()
+    };
+    for id in ids(3) {
+        let report = verify(&hosts, id);
+        hosts.pass(10);
+        let report = report.try_take().unwrap().unwrap();
+        assert_eq!((report.node, report.leader, report.term), (id, Some(leader), 1));
+        assert_eq!((report.voters, report.linked, report.unconfirmed), (ids(3), ids(3), None));
+    }
+    // The one that is left is asked, and says so, within the request's patience.
+    for id in ids(3).into_iter().filter(|id| *id != follower) {
+        hosts.crash(id);
+    }
+    let report = verify(&hosts, follower);
+    hosts.pass(12_000);
+    let report = report.try_take().unwrap().unwrap();
+    assert!(report.unconfirmed.is_some(), "{report:?}");
+}

@@ -34,6 +34,7 @@ pub enum Ask<S: StateMachine, D: Decider<S>> {
     Transfer { to: Option<NodeId>, promise: Promise<NodeId> },
     Change { change: Box<Change>, promise: Promise<Configuration> },
     Leader { promise: Promise<NodeId> },
+    Verify { promise: Promise<QuorumReport> },
 }
 
 /// What a replica knows of itself.
@@ -71,6 +72,23 @@ pub struct RaftStatus {
     pub poisoned: Option<String>,
     /// What happened in this life.
     pub counters: RaftCounters,
+}
+
+/// Whether a quorum can be reached, asked of any replica.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct QuorumReport {
+    /// Who was asked.
+    pub node: NodeId,
+    /// The term, as it saw it when it was asked.
+    pub term: Term,
+    /// Who leads it, as it saw it then.
+    pub leader: Option<NodeId>,
+    /// The nodes that vote, both halves of a change included.
+    pub voters: Vec<NodeId>,
+    /// Those of them that it is linked to, on the disks by which they are known; itself, if it votes.
+    pub linked: Vec<NodeId>,
+    /// `None`: a quorum answered after the question, so somebody leads and can commit. Otherwise why nobody is known to.
+    pub unconfirmed: Option<String>,
 }
 
 /// What observers of a Raft scope learn.

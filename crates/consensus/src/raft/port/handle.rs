@@ -1,6 +1,6 @@
 //! What the application holds: a typed way to a Raft scope, made before the node runs.
 
-use super::ask::{Ask, RaftStatus, Read};
+use super::ask::{Ask, QuorumReport, RaftStatus, Read};
 use super::guarded;
 use super::sessions::{Envelope, SessionId};
 use crate::raft::{Change, Configuration};
@@ -123,6 +123,17 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     pub fn leader(&self) -> Ticket<NodeId> {
         let (promise, ticket) = promise();
         self.ask(ticket, promise, |promise| Ask::Leader { promise })
+    }
+
+    /// Whether a quorum can be reached, and who leads in which term as this replica sees it. Any replica may be asked; it
+    /// has the leader confirmed by a quorum after the question, and answers in any case within
+    /// [`request_timeout`](crate::raft::RaftConfig::request_timeout).
+    ///
+    /// # Errors
+    /// Rejected if the scope is poisoned or the node stops.
+    pub fn verify_quorum(&self) -> Ticket<QuorumReport> {
+        let (promise, ticket) = promise();
+        self.ask(ticket, promise, |promise| Ask::Verify { promise })
     }
 
     /// Has this replica stop leading, if it leads.

@@ -18,7 +18,7 @@ mod reads;
 mod sessions;
 mod through_leader;
 
-pub use ask::{RaftNotice, RaftStatus, Read};
+pub use ask::{QuorumReport, RaftNotice, RaftStatus, Read};
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
 
@@ -268,6 +268,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 Ask::Transfer { promise, .. } => promise.reject(why),
                 Ask::Change { promise, .. } => promise.reject(why),
                 Ask::Leader { promise } => promise.reject(why),
+                Ask::Verify { promise } => promise.reject(why),
                 Ask::Status { promise } => promise.done(self.status(cx.protocol)),
                 Ask::Hints(_) => {}
             };
@@ -296,6 +297,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 None if self.leaderless.len() >= self.config.promises_max => promise.reject(Reason::Busy),
                 None => self.leaderless.wonder(promise, cx.now + self.config.request_timeout),
             },
+            Ask::Verify { promise } => self.verify_quorum(promise, cx),
             Ask::Transfer { to, promise } => self.transfer(to, promise, cx),
             Ask::Change { change, promise } => self.change(change, promise, cx),
             Ask::StepDown { promise } => {

@@ -1,9 +1,9 @@
 //! Reads: those that wait for a round, those that wait for an index to be applied, and how the scope stands.
 
-use super::ask::{RaftStatus, Read, Reader};
+use super::ask::{QuorumReport, RaftStatus, Read, Reader};
 use super::{RaftPort, Request};
 use crate::raft::{Index, LogId, Mutation, Raft};
-use quorate_core::{Decider, PortCx, Reason, StateMachine, Time};
+use quorate_core::{Decider, PortCx, Promise, Reason, StateMachine, Time};
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     pub(super) fn read(&mut self, policy: Read, reader: Reader<S>, cx: &mut PortCx<'_, Raft>) {
@@ -24,6 +24,23 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             Read::Linearizable => self.put_forward(Request::Read { reader, by_lease: false }, cx),
             Read::Lease => self.put_forward(Request::Read { reader, by_lease: true }, cx),
         }
+    }
+
+    /// A linearizable read that reads nothing: it is answered once a quorum has confirmed the leader.
+    pub(super) fn verify_quorum(&mut self, promise: Promise<QuorumReport>, cx: &mut PortCx<'_, Raft>) {
+        let raft = cx.protocol;
+        let report = QuorumReport {
+            node: raft.id(),
+            term: raft.term(),
+            leader: raft.leader(),
+            voters: raft.voters(),
+            linked: raft.linked_voters(),
+            unconfirmed: None,
+        };
+        let reader = Box::new(move |answer: Result<&S, Reason>| {
+            promise.done(QuorumReport { unconfirmed: answer.err().map(|why| why.to_string()), ..report })
+        });
+        self.read(Read::Follower, reader, cx);
     }
 
     fn reads_waiting(&self) -> usize {
