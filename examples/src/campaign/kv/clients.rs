@@ -18,6 +18,17 @@ enum Waiting {
     Read { key: u8, policy: Read, ticket: Option<Ticket<Option<u64>>>, asked: OpId, tries: u32 },
 }
 
+/// What a client goes by.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    /// Whom it may ask.
+    pub nodes: &'a [NodeId],
+    /// One that leads no more and does not know.
+    pub deposed: Option<NodeId>,
+    /// Something new may be asked.
+    pub more: bool,
+}
+
 /// One client.
 pub struct Client {
     id: usize,
@@ -70,12 +81,10 @@ impl Client {
     pub fn step<A>(
         &mut self,
         world: &World<A>,
-        nodes: &[NodeId],
-        deposed: Option<NodeId>,
+        Moment { nodes, deposed, more }: Moment<'_>,
         handle: impl Fn(&A) -> &RaftHandle<Registers>,
         rng: &mut Rng,
         history: &mut Asked,
-        more: bool,
     ) {
         if self.waits() || (!more && !self.is_busy()) {
             return;

@@ -9,7 +9,7 @@ pub use clients::Asked;
 pub use registers::{Change, Fuse, Operation, Registers};
 
 use crate::campaign::describe_replica;
-use clients::Client;
+use clients::{Client, Moment};
 use quorate::raft::{Raft, RaftHandle, RaftPort};
 use quorate::sim::linearizability::{Kv, Verdict, check};
 use quorate::sim::{NodeState, Workload, World};
@@ -204,8 +204,9 @@ impl<A: 'static> Workload<A> for KvWorkload<A> {
         // There is always something to ask in the moments that matter.
         let budget = if deposed.is_some() { 2 * self.operations_max } else { self.operations_max };
         let more = self.calm || self.history.len() < budget;
+        let moment = Moment { nodes: &self.nodes, deposed, more };
         for client in &mut self.clients {
-            client.step(world, &self.nodes, deposed, self.handle, &mut self.rng, &mut self.history, more);
+            client.step(world, moment, self.handle, &mut self.rng, &mut self.history);
         }
         Duration::from_micros(500 + self.rng.within(0..20_000))
     }
