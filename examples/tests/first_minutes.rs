@@ -5,6 +5,10 @@
 mod own_transport;
 #[path = "../replicate.rs"]
 mod replicate;
+#[path = "../voters.rs"]
+mod voters;
+#[path = "../work.rs"]
+mod work;
 
 use own_transport::udp::{self, Udp};
 use quorate::NodeId;
@@ -19,6 +23,16 @@ use std::time::{Duration, Instant};
 #[test]
 fn replicate_runs() {
     replicate::main().unwrap();
+}
+
+#[test]
+fn voters_change_under_a_client() {
+    voters::main().unwrap();
+}
+
+#[test]
+fn work_outlives_its_leader() {
+    work::main().unwrap();
 }
 
 #[test]
