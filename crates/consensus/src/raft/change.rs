@@ -12,7 +12,8 @@ use super::{
     Batch, Configuration, ConfigurationError, Electors, Event, Index, Msg, Mutation, Quorums, Raft, Role,
     Voter,
 };
-use quorate_core::{Cx, NodeId, Time, quorum::Electorate};
+use super::{configuration::Decision, peer::Peer};
+use quorate_core::{Cx, JournalId, NodeId, Time, quorum::Electorate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -94,6 +95,17 @@ pub enum NotChanged {
     /// One that is to be removed does not vote.
     #[error("{0} does not vote")]
     NoVoter(NodeId),
+    /// Those who would vote then are not heard by as many as it takes to decide, or nothing was committed in time.
+    #[error("those who would vote then cannot decide, as too few of them are heard")]
+    Unreachable,
+    /// A configuration longer than `entry_bytes_max` fits no message.
+    #[error("both bodies together have {bytes} bytes, at most {bytes_max}")]
+    TooLarge {
+        /// What it would take.
+        bytes: usize,
+        /// What there is.
+        bytes_max: usize,
+    },
     /// A newcomer was not reached, or is still behind.
     #[error("{node} has not caught up: {behind} entries behind, and {}", if *.linked { "connected" } else { "not connected" })]
     NotCaughtUp {
@@ -141,7 +153,7 @@ impl Raft {
         leading.changing =
             Some(Changing { request, waits: Some(change.clone()), round: (last, cx.now), until });
         // What can be said at once is. (Newcomers may not be linked yet; their disks are named when it begins.)
-        if let Err(why) = self.changed(&change) {
+        if let Err(why) = self.changed(&change, true) {
             self.forget_change();
             return Err(why);
         }
@@ -166,8 +178,8 @@ impl Raft {
         }
     }
 
-    /// Who would vote. A newcomer that is not linked is left out.
-    fn changed(&self, change: &Change) -> Result<Electors, NotChanged> {
+    /// Who would vote. A newcomer that is not linked is left out, or, while it is `awaited`, counted on some disk.
+    fn changed(&self, change: &Change, awaited: bool) -> Result<Electors, NotChanged> {
         let Some(configuration) = self.history.in_force() else { return Err(NotChanged::NotLeader(None)) };
         let now = &configuration.incoming;
         if let Some(expected) = change.epoch.filter(|epoch| *epoch != now.epoch()) {
@@ -185,27 +197,16 @@ impl Raft {
                 true => self.journal(),
                 false => self.peer(*node).and_then(|peer| peer.boot).map(|boot| boot.journal),
             };
-            match (journal, voters.get_mut(node)) {
+            let some = awaited.then_some(JournalId(0)).filter(|_| !voters.contains_key(node));
+            match (journal.or(some), voters.get_mut(node)) {
                 (Some(journal), _) => drop(voters.insert(*node, (Voter { node: *node, journal }, *weight))),
                 // It votes and is away: on the disk that is known.
                 (None, Some(voter)) => voter.1 = *weight,
-                // To be refused where it would be, and left out while it is awaited.
-                (None, None) if *weight == 0 => {
-                    let voter = format!("{node}");
-                    return Err(ConfigurationError::from(quorate_core::quorum::ElectorateError::ZeroWeight(
-                        voter,
-                    ))
-                    .into());
-                }
                 (None, None) => {}
             }
         }
-        let voters = match voters.is_empty() && !change.add.is_empty() {
-            // All of them are awaited.
-            true => return Ok(now.clone()),
-            false => voters.into_values(),
-        };
-        let electorate = Electorate::new(now.epoch() + 1, voters).map_err(ConfigurationError::from)?;
+        let electorate =
+            Electorate::new(now.epoch() + 1, voters.into_values()).map_err(ConfigurationError::from)?;
         Ok(Electors::new(electorate, change.quorums.unwrap_or(now.quorums()))?)
     }
 
@@ -242,7 +243,7 @@ impl Raft {
                 return self.change(cx);
             }
         }
-        let incoming = match self.changed(&change) {
+        let incoming = match self.changed(&change, false) {
             Ok(incoming) => incoming,
             Err(why) => {
                 self.forget_change();
@@ -259,11 +260,26 @@ impl Raft {
             // It is committed as it is.
             return cx.emit_now(Event::Changed { request });
         }
+        // One that cannot decide would be let in for ever: neither forward nor back without it.
+        let body = Configuration::simple(incoming.clone());
+        let patience = self.config.election_timeout + self.config.heartbeat;
+        let heard = |peer: &Peer| cx.now.since(peer.heard_at) <= patience;
+        if [Decision::Election, Decision::Replication].iter().any(|d| !self.would_decide(&body, *d, heard)) {
+            return;
+        }
+        let outgoing = (!self.config.suffers(Mutation::ChangeWithoutJoint)).then_some(outgoing);
+        let configuration = Configuration { incoming, outgoing };
+        let (bytes, bytes_max) = (configuration.bytes(), self.config.entry_bytes_max);
+        if bytes > bytes_max {
+            self.forget_change();
+            // As above.
+            return cx
+                .emit_now(Event::NotChanged { request, why: NotChanged::TooLarge { bytes, bytes_max } });
+        }
         if let Some(changing) = self.leader_mut().and_then(|leader| leader.changing.as_mut()) {
             (changing.waits, changing.until) = (None, Time::NEVER);
         }
-        let outgoing = (!self.config.suffers(Mutation::ChangeWithoutJoint)).then_some(outgoing);
-        self.configure(Configuration { incoming, outgoing }, cx);
+        self.configure(configuration, cx);
     }
 
     fn configure(&mut self, configuration: Configuration, cx: &mut Cx<'_, Raft>) {
@@ -323,7 +339,7 @@ impl Raft {
         self.forget_change();
         let why = match laggard {
             Some((node, behind, linked)) => NotChanged::NotCaughtUp { node, behind, linked },
-            None => NotChanged::Busy,
+            None => NotChanged::Unreachable,
         };
         // As above.
         cx.emit_now(Event::NotChanged { request, why });

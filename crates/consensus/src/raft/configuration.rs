@@ -18,6 +18,9 @@ pub struct Voter {
     pub journal: JournalId,
 }
 
+/// Changes that can be counted; more than a million a second for a hundred thousand years.
+const EPOCH_MAX: u64 = 1 << 62;
+
 /// What a quorum is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Decision {
@@ -61,6 +64,9 @@ pub enum ConfigurationError {
     /// One node cannot vote under two disks at once.
     #[error("{0} votes under two journals")]
     TwoJournals(NodeId),
+    /// No cluster has changed so often.
+    #[error("epoch {0} is beyond all that can be reached")]
+    Epoch(u64),
     /// Two leaders of one term could be elected.
     #[error("two quorums of {election} of {total} need not share a voter, so a term could have two leaders")]
     Elections {
@@ -100,6 +106,9 @@ impl Electors {
         // Sorted by node, so the same one stands side by side.
         if let Some(pair) = voters.voters().windows(2).find(|pair| pair[0].0.node == pair[1].0.node) {
             return Err(ConfigurationError::TwoJournals(pair[0].0.node));
+        }
+        if voters.epoch() > EPOCH_MAX {
+            return Err(ConfigurationError::Epoch(voters.epoch()));
         }
         let total = voters.total();
         let (election, replication) = (voters.quorum(quorums.election), voters.quorum(quorums.replication));
@@ -201,6 +210,11 @@ impl Configuration {
     /// Whether this node on this disk votes in either body.
     pub fn has(&self, voter: Voter) -> bool {
         self.bodies().any(|electors| electors.voter(voter.node).is_some_and(|(found, _)| found == voter))
+    }
+
+    /// Bytes of its encoding.
+    pub(super) fn bytes(&self) -> usize {
+        postcard::to_stdvec(self).map_or(0, |bytes| bytes.len())
     }
 
     pub(super) fn is_quorum(&self, decision: Decision, mut says: impl FnMut(&Voter) -> bool) -> bool {

@@ -103,7 +103,8 @@ impl Raft {
     }
 
     pub(super) fn count_pre_votes(&mut self, cx: &mut Cx<'_, Raft>) {
-        if self.is_granted() && !self.abstains {
+        // Its own vote is bound as any other.
+        if self.is_granted() && !self.abstains && !self.is_bound(cx.now) {
             self.campaign(false, cx);
         }
     }
@@ -145,7 +146,8 @@ impl Raft {
             return;
         }
         // One that hears a leader does not help to depose it (thesis §6.4.1, §4.2.3), whatever term it has learned since.
-        let bound = self.is_bound(cx.now) && !handed_over && self.vote != Some(from);
+        let again = term == self.term && self.vote == Some(from);
+        let bound = self.is_bound(cx.now) && !handed_over && !again;
         if term > self.term {
             if bound || self.hears_leader(cx) && !handed_over {
                 self.counters.sticky += 1;

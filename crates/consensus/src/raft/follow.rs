@@ -19,7 +19,10 @@ impl Raft {
             let outcome = Outcome::Conflict { refused: prev.index, hint };
             return cx.send(from, Msg::AppendReply(AppendReply { term: self.term, round, outcome }));
         }
-        if batches.as_slice().iter().any(|b| b.term() > self.term || !b.last_id().is_plausible()) {
+        // What is committed is the same everywhere: a leader that has something else there is of another cluster.
+        let other =
+            prev.index <= self.commit && self.log.term_at(prev.index).is_some_and(|term| term != prev.term);
+        if other || batches.as_slice().iter().any(|b| b.term() > self.term || !b.last_id().is_plausible()) {
             self.counters.nonsense += 1;
             return;
         }
@@ -80,6 +83,7 @@ impl Raft {
         self.follow(term, Some(from), cx);
         self.heard_leader_at = Some(cx.now);
         self.bound_until = cx.now + self.config.election_timeout;
+        self.pull = None;
         self.wait_for_election(cx);
         true
     }

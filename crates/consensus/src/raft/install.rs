@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// sending it in vain costs little).
 const UNRESTORABLE_TIMEOUTS: u32 = 100;
 
+/// Bytes of a configuration that a frame has room for beside a piece: seven voters (see `config::FRAME_HEADS`).
+const SMALL_HEAD: usize = 128;
+
 /// A snapshot on its way in. It stands beside the log and changes nothing before it is restored.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Install {
@@ -36,6 +39,8 @@ pub(super) struct Install {
 pub(super) struct Sending {
     snapshot: Snapshot,
     checksum: u32,
+    /// Bytes of its configuration.
+    head: usize,
     /// The next byte to send.
     offset: u64,
 }
@@ -103,7 +108,8 @@ impl Raft {
         peer.inflight.clear();
         peer.inflight_bytes = 0;
         peer.flow = Flow::Snapshot;
-        peer.sending = Some(Box::new(Sending { snapshot, checksum, offset: 0 }));
+        let head = snapshot.configuration.bytes();
+        peer.sending = Some(Box::new(Sending { snapshot, checksum, head, offset: 0 }));
         self.counters.snapshots_sent += 1;
         self.send_chunk(id, self.config.chunk_bytes, cx);
     }
@@ -113,10 +119,12 @@ impl Raft {
         let Role::Leader(leader) = &self.role else { return };
         let (round, group, term) = (leader.round, self.group, self.term);
         let Some(sending) = self.peer(id).and_then(|peer| peer.sending.as_ref()) else { return };
-        let Sending { snapshot: Snapshot { last, configuration, data }, checksum, offset } = &**sending;
+        let Sending { snapshot: Snapshot { last, configuration, data }, checksum, head, offset } = &**sending;
         let (last, checksum, total) = (*last, *checksum, data.len() as u64);
         let configuration = configuration.clone();
         let from = (*offset).min(total) as usize;
+        // The configuration travels with each piece. A usual one fits beside it; a large one takes of its room.
+        let bytes_max = bytes_max.saturating_sub(head.saturating_sub(SMALL_HEAD)).max(bytes_max.div_ceil(4));
         let data = data.slice(from..from.saturating_add(bytes_max).min(data.len()));
         let offset = from as u64;
         let chunk = SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };

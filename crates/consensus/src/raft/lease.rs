@@ -69,10 +69,10 @@ impl Raft {
             return false;
         };
         // Its clock may be fast and a voter's slow, each by so much.
-        let drift = Duration::from_nanos(
-            (self.config.election_timeout.as_nanos() as u64 / 1_000_000) * u64::from(ppm),
-        );
-        let lease = self.config.election_timeout.saturating_sub(drift * 2);
+        let timeout = self.config.election_timeout.as_nanos();
+        let drift = (timeout * u128::from(ppm)).div_ceil(1_000_000);
+        let drift = Duration::from_nanos(u64::try_from(drift).unwrap_or(u64::MAX));
+        let lease = self.config.election_timeout.saturating_sub(drift.saturating_mul(2));
         let passed = cx.now.since(beat.at);
         let by_wall = Duration::from_nanos(cx.wall.0.saturating_sub(beat.wall.0));
         let went_back = cx.wall.0 < beat.wall.0;

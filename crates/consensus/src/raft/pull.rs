@@ -58,7 +58,7 @@ impl Raft {
 
     pub(super) fn on_pulled(&mut self, from: NodeId, pulled: Pulled, cx: &mut Cx<'_, Raft>) {
         let Some((of, best)) = self.pull.filter(|(of, _)| *of == from) else { return };
-        if self.hears_leader(cx) || !self.may_pull_from(from) {
+        if self.hears_leader(cx) || self.is_bound(cx.now) || !self.may_pull_from(from) {
             self.pull = None;
             return;
         }

@@ -63,6 +63,16 @@ impl Raft {
             let all = self.peers.iter().filter(|peer| peer.voter && says(peer)).count() + 1;
             return all >= configuration.nodes().len() / 2;
         }
+        self.would_decide(&configuration, decision, says)
+    }
+
+    /// Whether this replica and the peers of which `says` is true would decide in this configuration.
+    pub(super) fn would_decide(
+        &self,
+        configuration: &Configuration,
+        decision: Decision,
+        says: impl Fn(&Peer) -> bool,
+    ) -> bool {
         configuration.is_quorum(decision, |voter| match voter.node == self.id {
             true => self.journal() == Some(voter.journal),
             false => self.peer(voter.node).is_some_and(|peer| self.hears_as(peer, voter) && says(peer)),

@@ -108,6 +108,7 @@ impl Raft {
             // A log that ends before it, or that holds something else there, as only a damaged one does.
             if !self.log.has(snapshot.last) {
                 self.log.rebase(snapshot.last);
+                self.history.truncate_from(snapshot.last.index + 1);
                 self.marks.clear();
                 cx.append(Record::Begins(snapshot.last));
             }
