@@ -165,7 +165,8 @@ impl NodeBuilder {
 
     /// This node is one of the first voters; every founder names the same ones. On a journal that already holds this
     /// cluster it merely opens it, and the voters written there count. All founders must meet once before the
-    /// first election; from then on a majority suffices.
+    /// first election; from then on a majority suffices. A founder that lost its disk is started with [`NodeBuilder::join`]:
+    /// on an empty journal it would found anew.
     pub fn found<I: Into<NodeId>>(mut self, voters: impl IntoIterator<Item = I>) -> Self {
         let voters: Vec<NodeId> = voters.into_iter().map(Into::into).collect();
         if !voters.contains(&self.id) {

@@ -1,8 +1,11 @@
 //! Reads by lease (thesis §6.4.1): no round while nobody else can be elected, and a round whenever that is not sure.
 
 use crate::cluster::{Cluster, ids};
-use quorate_consensus::raft::{Candidacy, Cmd, Event, Msg, RaftConfig, RaftConfigError};
-use quorate_core::NodeId;
+use crate::made::{append, entries};
+use quorate_consensus::raft::{
+    Batches, Candidacy, Cmd, Event, LogId, Msg, Pulled, RaftConfig, RaftConfigError, VoteReply,
+};
+use quorate_core::{Input, NodeId};
 use std::time::Duration;
 
 const TIMEOUT: u64 = 150;
@@ -117,7 +120,7 @@ fn a_voter_grants_nothing_for_a_timeout_after_a_boot_or_an_acknowledgement() {
         let group = cluster.raft(voter).group();
         let (term, last) = (cluster.raft(leader).term() + 1, cluster.last(leader));
         // A newer term, said by somebody who was refused.
-        let refused = quorate_consensus::raft::VoteReply { term, granted: false, last };
+        let refused = VoteReply { term, granted: false, last };
         cluster.deliver(other, voter, Msg::PreVoteReply(refused));
         assert_eq!(cluster.raft(voter).term(), term);
         let asks = |handed_over| Msg::Vote(Candidacy { group, term, last, handed_over });
@@ -131,4 +134,78 @@ fn a_voter_grants_nothing_for_a_timeout_after_a_boot_or_an_acknowledgement() {
         cluster.now = cluster.now + Duration::from_millis(61);
         assert!(granted(&mut cluster, asks(false)), "boots {boots}");
     }
+}
+
+// Whom it voted for in vain in an older term has no claim on it.
+#[test]
+fn a_restarted_voter_is_bound_also_towards_whom_it_voted_for_in_vain() {
+    let (mut cluster, leader) = with_leases();
+    let [v, x] = ids(3).into_iter().filter(|id| *id != leader).collect::<Vec<_>>()[..] else { panic!() };
+    cluster.now = cluster.now + Duration::from_millis(2 * TIMEOUT);
+    let (group, term, last) = (cluster.raft(v).group(), cluster.raft(v).term(), cluster.last(v));
+    let asks = |term, last| Msg::Vote(Candidacy { group, term, last, handed_over: false });
+    cluster.deliver(x, v, asks(term + 1, last));
+    assert_eq!(cluster.raft(v).vote(), Some(x));
+    // Another one is elected by others, and acknowledged.
+    let entry = entries(last.index + 1, term + 1, 1);
+    cluster.deliver(leader, v, append(group, term + 1, last, last.index, vec![entry]));
+    let last = cluster.last(v);
+    cluster.crash(v);
+    cluster.now = cluster.now + Duration::from_millis(1);
+    cluster.start(v);
+    cluster.wire.clear();
+    cluster.deliver(x, v, asks(term + 2, last));
+    assert!(!cluster.wire.iter().any(|(_, _, msg)| matches!(msg, Msg::VoteReply(reply) if reply.granted)));
+}
+
+// Its own vote is a vote: what it asked for before it heard the leader does not make it stand.
+#[test]
+fn a_voter_that_is_bound_does_not_stand_either() {
+    let (mut cluster, leader) = with_leases();
+    let [v, other] = ids(3).into_iter().filter(|id| *id != leader).collect::<Vec<_>>()[..] else { panic!() };
+    let (group, term, last) = (cluster.raft(v).group(), cluster.raft(v).term(), cluster.last(v));
+    let refuses = |term, last| Msg::PreVoteReply(VoteReply { term, granted: false, last });
+    cluster.now = cluster.now + Duration::from_millis(2 * TIMEOUT + 1);
+    cluster.wire.clear();
+    cluster.step(v, Input::Wake);
+    cluster.deliver(other, v, refuses(term + 1, last));
+    cluster.now = cluster.now + Duration::from_millis(2 * TIMEOUT + 1);
+    cluster.step(v, Input::Wake);
+    cluster.deliver(other, v, refuses(term + 1, LogId::new(term + 1, last.index + 1)));
+    assert!(
+        cluster.wire.iter().any(|(_, _, msg)| matches!(msg, Msg::Pull { .. })),
+        "it asks for what it lacks"
+    );
+    // It hears the leader of that term, then of a newer term, and then what it asked for comes.
+    cluster.deliver(leader, v, append(group, term + 1, last, 0, vec![]));
+    cluster.deliver(other, v, refuses(term + 2, LogId::ZERO));
+    let batches = Batches::One(entries(last.index + 1, term + 1, 1));
+    cluster.deliver(other, v, Msg::Pulled(Pulled { group, after: last, batches }));
+    cluster.step(v, Input::Wake);
+    cluster.deliver(
+        other,
+        v,
+        Msg::PreVoteReply(VoteReply { term: term + 3, granted: true, last: LogId::ZERO }),
+    );
+    assert_ne!((cluster.raft(v).term(), cluster.raft(v).vote()), (term + 3, Some(v)));
+}
+
+#[test]
+fn a_lease_has_its_margin_whatever_the_timeout_is() {
+    let us = Duration::from_micros;
+    let (election_timeout, heartbeat) = (us(1_990), us(600));
+    let config =
+        RaftConfig { lease_drift_ppm: Some(250_000), election_timeout, heartbeat, ..RaftConfig::default() };
+    let mut cluster = Cluster::with(3, config);
+    let leader = cluster.elect();
+    cluster.pass(20);
+    let mut last = 0;
+    for at in 1..1_990 {
+        cluster.now = cluster.now + us(1);
+        cluster.settle_where(|_, _| false);
+        if reads_at_once(&mut cluster, leader) {
+            last = at;
+        }
+    }
+    assert!(last <= 995, "{last} us of at most half of 1,990");
 }

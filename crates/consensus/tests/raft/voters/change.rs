@@ -3,8 +3,13 @@
 use super::{answer, change, configurations, sole_voters, with_newcomers, works};
 use crate::cluster::{Cluster, ids};
 use crate::made::{append, configured, electors, entries, founders};
-use quorate_consensus::raft::{Change, Configuration, Event, Founding, LogId, NotChanged, RaftConfig};
+use quorate_consensus::raft::{
+    Change, Configuration, ConfigurationError, Electors, Event, Founding, LogId, NotChanged, Quorums,
+    RaftConfig, Voter,
+};
+use quorate_core::quorum::{Electorate, Rule};
 use quorate_core::{JournalId, NodeId};
+use std::time::Duration;
 
 // 20. [S] Any change of voters goes through a joint configuration; it leaves by itself.
 #[test]
@@ -136,4 +141,47 @@ fn a_second_change_waits_for_the_first_to_end() {
     cluster.pass(300);
     assert_eq!(answer(&mut cluster, leader), Some(Ok(())));
     assert_eq!(sole_voters(&cluster, leader), [1, 2, 3, 5]);
+}
+
+// A joint configuration is left by going on, and there is no other way out of it.
+#[test]
+fn a_change_to_voters_that_could_not_decide_is_not_begun() {
+    let config = RaftConfig { promotion_timeout: Duration::from_secs(2), ..RaftConfig::default() };
+    let mut cluster = Cluster::with(3, config);
+    let leader = cluster.elect();
+    let [lost, other] = ids(3).into_iter().filter(|id| *id != leader).collect::<Vec<_>>()[..] else {
+        panic!()
+    };
+    cluster.crash(lost);
+    cluster.pass(1_000);
+    // The wrong one is removed.
+    let leader = cluster.leader().unwrap();
+    change(&mut cluster, leader, Change::new().remove(other));
+    cluster.pass(3_000);
+    let refused = answer(&mut cluster, leader).and_then(Result::err);
+    // Where the other one leads it is asked to remove itself, which is as wrong.
+    assert_eq!(refused, Some(NotChanged::Unreachable));
+    assert!(works(&mut cluster), "two of three run");
+}
+
+#[test]
+fn a_change_whose_newcomers_are_not_linked_yet_is_judged_with_them() {
+    let (mut cluster, leader) = with_newcomers(3, 3);
+    let four = Quorums { election: Rule::Weight(4), replication: Rule::Weight(2) };
+    change(&mut cluster, leader, Change::to(1..=5u64).quorums(four));
+    for id in 4..=5 {
+        cluster.add(NodeId(id), Founding::Join(ids(3)), JournalId(id.into()));
+    }
+    cluster.pass(1_000);
+    assert_eq!(answer(&mut cluster, leader), Some(Ok(())));
+    let many = Change::to(0..=quorate_core::quorum::VOTERS_MAX as u64);
+    change(&mut cluster, leader, many);
+    assert!(matches!(answer(&mut cluster, leader), Some(Err(NotChanged::Invalid(_)))));
+}
+
+#[test]
+fn a_configuration_of_an_epoch_that_none_reaches_is_not_read() {
+    let voters = Electorate::equal(u64::MAX, [Voter { node: NodeId(1), journal: JournalId(1) }]).unwrap();
+    let refused = Electors::new(voters, Quorums::default());
+    assert_eq!(refused, Err(ConfigurationError::Epoch(u64::MAX)));
 }
