@@ -2,7 +2,9 @@
 
 use super::{Cluster, KEPT, Load, State, Way, state::write_command};
 use crate::allocations::part;
-use quorate_consensus::raft::{Cmd, Event, Founding, Gathered, Index, LogId, Msg, Raft, RaftConfig, Record};
+use quorate_consensus::raft::{
+    Cmd, EntryKind, Event, Founding, Gathered, Index, LogId, Msg, Raft, RaftConfig, Record,
+};
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
 };
@@ -125,14 +127,15 @@ impl Ours {
         let mut out = Out { from: id, memory, wire: &mut self.wire };
         part(id.0 as usize == self.leader + 1, || {
             turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
-            if let Some(mark) = turn.sync_due() {
+            while let Some(mark) = turn.sync_due() {
                 turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
             }
         });
         let committed = memory.committed;
         if committed > *applied {
             let first = *applied + 1;
-            for batch in turn.protocol().log().batches_within(first, committed) {
+            let batches = turn.protocol().log().batches_within(first, committed);
+            for batch in batches.filter(|batch| batch.kind() == EntryKind::Command) {
                 for entry in batch.entries() {
                     if entry.index >= first && entry.index <= committed {
                         state.apply(entry.data);
