@@ -92,16 +92,14 @@ fn there_is_no_lease_before_the_first_commit_of_the_term() {
 fn a_leader_that_hands_over_has_no_lease_any_more() {
     let (mut cluster, leader) = with_leases();
     assert!(reads_at_once(&mut cluster, leader));
-    cluster.command(leader, Cmd::Transfer { to: None });
+    let target = ids(3).into_iter().find(|id| *id != leader).unwrap();
+    cluster.command(leader, Cmd::Transfer { to: Some(target) });
     assert!(!reads_at_once(&mut cluster, leader));
-    cluster.wire.clear();
-    cluster.pass_where(1, |_, _| true);
-    cluster.wire.clear();
-    cluster.pass(TIMEOUT + 100);
-    if cluster.leader() == Some(leader) {
-        // What asked the other one to take over may come at any time.
-        assert!(!reads_at_once(&mut cluster, leader));
-    }
+    // Nothing gets through to the one that is to take over, and the leader leads on.
+    cluster.pass_where(TIMEOUT + 100, |from, to| from != target && to != target);
+    assert!(cluster.leader() == Some(leader) && !cluster.raft(leader).is_transferring());
+    // What asked the other one to take over may come at any time.
+    assert!(!reads_at_once(&mut cluster, leader));
 }
 
 // 19b. After a boot a voter grants no vote for one maximal lease. And it keeps what it promised by acknowledging a leader
