@@ -10,9 +10,8 @@
 
 use super::{
     Batch, Configuration, ConfigurationError, Electors, Event, Index, Msg, Mutation, Quorums, Raft, Role,
-    Voter,
+    Voter, configuration::Decision, peer::Peer,
 };
-use super::{configuration::Decision, peer::Peer};
 use quorate_core::{Cx, JournalId, NodeId, Time, quorum::Electorate};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,14 +1,14 @@
 //! Who waits for a change of voters.
 
-use super::RaftPort;
+use super::{RaftPort, one::One};
 use crate::raft::{Change, Cmd, Configuration, NotChanged, Raft};
-use quorate_core::{Decider, Failure, PortCx, Promise, Reason, StateMachine, Time};
+use quorate_core::{Decider, PortCx, Promise, Reason, StateMachine};
 
 /// At most one: a leader makes one change at a time.
 #[derive(Default)]
 pub(super) struct Changing {
     requests: u64,
-    waiting: Option<(Time, Promise<Configuration>)>,
+    pub waiting: One<Configuration>,
 }
 
 impl Changing {
@@ -17,7 +17,7 @@ impl Changing {
         if request != self.requests {
             return;
         }
-        if let (Some((_, promise)), Some(configuration)) = (self.waiting.take(), configuration) {
+        if let (Some(promise), Some(configuration)) = (self.waiting.take(), configuration) {
             promise.done(configuration);
         }
     }
@@ -26,29 +26,12 @@ impl Changing {
         if request != self.requests {
             return;
         }
-        if let Some((_, promise)) = self.waiting.take() {
+        if let Some(promise) = self.waiting.take() {
             promise.reject(match why {
                 NotChanged::NotLeader(leader) => Reason::NotLeader(leader),
                 NotChanged::Busy => Reason::Busy,
                 other => Reason::Refused(other.to_string()),
             });
-        }
-    }
-
-    /// It may still come about.
-    pub fn fail(&mut self, why: &Reason) {
-        if let Some((_, promise)) = self.waiting.take() {
-            promise.settle(Err(Failure::Unknown(why.clone())));
-        }
-    }
-
-    pub fn deadline(&self) -> Time {
-        self.waiting.as_ref().map_or(Time::NEVER, |(until, _)| *until)
-    }
-
-    pub fn expire(&mut self, now: Time) {
-        if self.deadline() <= now {
-            self.fail(&Reason::Deadline);
         }
     }
 }
@@ -63,13 +46,13 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if !cx.protocol.is_leader() {
             return promise.reject(Reason::NotLeader(cx.protocol.leader()));
         }
-        if self.changing.waiting.is_some() {
+        if self.changing.waiting.is_waiting() {
             return promise.reject(Reason::Busy);
         }
         // Newcomers catch up, and then two entries are committed.
         let patience = self.config.promotion_timeout.saturating_add(self.config.request_timeout);
         self.changing.requests += 1;
-        self.changing.waiting = Some((cx.now + patience, promise));
+        self.changing.waiting.wait(cx.now + patience, promise);
         cx.command(Cmd::Change { request: self.changing.requests, change });
     }
 }

@@ -1,43 +1,27 @@
 //! Who waits for leadership to be handed over.
 
-use super::RaftPort;
+use super::{RaftPort, one::One};
 use crate::raft::{Cmd, Raft};
-use quorate_core::{Decider, Failure, NodeId, PortCx, Promise, Reason, StateMachine, Time};
+use quorate_core::{Decider, Failure, NodeId, PortCx, Promise, Reason, StateMachine};
 
 /// At most one: a leader hands over to one at a time.
 #[derive(Default)]
-pub(super) struct Handover(Option<(Time, Promise<NodeId>)>);
+pub(super) struct Handover(pub One<NodeId>);
 
 impl Handover {
     /// Somebody leads now.
     pub fn ended(&mut self, leader: NodeId) {
-        if let Some((_, promise)) = self.0.take() {
+        if let Some(promise) = self.0.take() {
             promise.done(leader);
         }
     }
 
     /// This replica leads on.
     pub fn failed(&mut self, begun: bool) {
-        let Some((_, promise)) = self.0.take() else { return };
+        let Some(promise) = self.0.take() else { return };
         match begun {
             true => promise.settle(Err(Failure::Unknown(Reason::Deadline))),
             false => promise.reject(Reason::Refused("no voter that could take over is connected".into())),
-        }
-    }
-
-    pub fn fail(&mut self, why: &Reason) {
-        if let Some((_, promise)) = self.0.take() {
-            promise.settle(Err(Failure::Unknown(why.clone())));
-        }
-    }
-
-    pub fn deadline(&self) -> Time {
-        self.0.as_ref().map_or(Time::NEVER, |(until, _)| *until)
-    }
-
-    pub fn expire(&mut self, now: Time) {
-        if self.deadline() <= now {
-            self.fail(&Reason::Deadline);
         }
     }
 }
@@ -52,7 +36,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if !cx.protocol.is_leader() {
             return promise.reject(Reason::NotLeader(cx.protocol.leader()));
         }
-        if self.handover.0.is_some() || cx.protocol.is_transferring() {
+        if self.handover.0.is_waiting() || cx.protocol.is_transferring() {
             return promise.reject(Reason::Busy);
         }
         let voters = cx.protocol.voters();
@@ -66,7 +50,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         }
         // What was asked for before still has its place.
         self.gathering.leave(cx);
-        self.handover.0 = Some((cx.now + self.config.request_timeout, promise));
+        self.handover.0.wait(cx.now + self.config.request_timeout, promise);
         cx.command(Cmd::Transfer { to });
     }
 }

@@ -12,6 +12,7 @@ mod handover;
 mod jobs;
 mod leaderless;
 mod machine;
+mod one;
 mod promises;
 mod propose;
 mod reads;
@@ -217,7 +218,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if led && let Err(why) = guarded(|| self.decider.retire()) {
             self.poison(why, cx);
         }
-        self.changing.fail(&Reason::LeadershipLost);
+        self.changing.waiting.fail(&Reason::LeadershipLost);
         self.promises.retired(self.committed);
         self.propose_again(cx);
         self.through_leader.ask_anew(cx.now);
@@ -229,8 +230,8 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     fn settle_all(&mut self, reason: &Reason) {
         self.promises.fail_all(reason);
         self.leaderless.fail_all(reason);
-        self.handover.fail(reason);
-        self.changing.fail(reason);
+        self.handover.0.fail(reason);
+        self.changing.waiting.fail(reason);
         self.through_leader.fail_all(reason);
         let unconfirmed = std::mem::take(&mut self.unconfirmed).into_iter().map(|(_, reader)| reader);
         let confirmed = std::mem::take(&mut self.confirmed).into_iter().map(|(_, _, reader)| reader);
@@ -454,7 +455,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         let decider = if decides { self.decider.wake_at() } else { Time::NEVER };
         let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until).min(self.confirmed_until);
         let waiting = self.promises.deadline().min(self.leaderless.deadline());
-        let moves = self.handover.deadline().min(self.changing.deadline());
+        let moves = self.handover.0.deadline().min(self.changing.waiting.deadline());
         waiting.min(moves).min(self.through_leader.deadline()).min(early).min(decider)
     }
 
@@ -464,8 +465,8 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Some(founding) => Reason::Founding(founding.missing),
             None => Reason::NotLeader(None),
         });
-        self.handover.expire(cx.now);
-        self.changing.expire(cx.now);
+        self.handover.0.expire(cx.now);
+        self.changing.waiting.expire(cx.now);
         self.ask_leader(cx);
         self.expire_reads(cx.now);
         while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {
