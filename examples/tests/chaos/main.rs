@@ -125,7 +125,7 @@ fn run(bug: Option<&'static str>, seed: u64, length: Duration) -> Told {
 
 #[test]
 fn processes_that_are_killed_stopped_cut_off_and_out_of_room_stay_linearizable_and_lose_nothing() {
-    let length = Duration::from_secs(setting("QUORATE_CHAOS_SECONDS", 30));
+    let length = Duration::from_secs(setting("QUORATE_CHAOS_SECONDS", 60));
     let seed = setting("QUORATE_CHAOS_SEED", 1);
     let Told { done, seen, judged } = run(None, seed, length);
     println!("seed {seed}, {} s: {done:?}\n{}", length.as_secs(), summary(&seen));
