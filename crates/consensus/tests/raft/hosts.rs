@@ -3,10 +3,11 @@
 
 use quorate_consensus::raft::{Founding, Msg, Raft, RaftConfig, RaftHandle, RaftPort};
 use quorate_core::{
-    BlobError, BlobId, Blobs, Boot, Decider, Door, Host, HostBuilder, HostCmd, HostEvent, HostMsg,
-    HostRecord, Input, Io, Job, JournalId, LinkState, Mark, NodeId, Notice, Recipients, Rng, ScopeId,
-    StateMachine, Time, Turn, TurnLimits, Wall, wire,
+    Boot, Decider, Door, Host, HostBuilder, HostCmd, HostEvent, HostMsg, HostRecord, Input, Io, Job,
+    JournalId, LinkState, Mark, NodeId, Notice, Recipients, Rng, ScopeId, StateMachine, Time, Turn,
+    TurnLimits, Wall, wire,
 };
+use quorate_journal::{MemoryBlobs, MemoryDisk};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct HostNode {
     pub jobs: VecDeque<(ScopeId, Job)>,
     pub notices: Vec<(ScopeId, Box<dyn Notice>)>,
     disk: HostDisk,
+    /// Snapshots; they survive a crash.
+    pub objects: MemoryBlobs,
     boot: Boot,
 }
 
@@ -105,27 +108,6 @@ impl HostDisk {
     }
 }
 
-/// Objects that nobody keeps.
-pub struct NoBlobs;
-
-impl Blobs for NoBlobs {
-    fn put(&mut self, _: BlobId, _: &[u8]) -> Result<(), BlobError> {
-        Ok(())
-    }
-    fn len(&mut self, _: BlobId) -> Result<Option<u64>, BlobError> {
-        Ok(None)
-    }
-    fn read(&mut self, id: BlobId, _: u64, _: usize) -> Result<Vec<u8>, BlobError> {
-        Err(BlobError::Missing(id))
-    }
-    fn delete(&mut self, _: BlobId) -> Result<(), BlobError> {
-        Ok(())
-    }
-    fn list(&mut self, _: ScopeId) -> Result<Vec<u64>, BlobError> {
-        Ok(Vec::new())
-    }
-}
-
 impl Hosts {
     /// So many nodes, each with what `assemble` makes.
     pub fn new(n: u64, seed: u64, assemble: impl Fn(NodeId, &Door) -> Host + 'static) -> Hosts {
@@ -147,6 +129,7 @@ impl Hosts {
                 jobs: VecDeque::new(),
                 notices: Vec::new(),
                 disk: HostDisk::default(),
+                objects: MemoryBlobs::new(MemoryDisk::new(JournalId(id.0.into()))),
                 boot,
             };
             hosts.nodes.insert(id, node);
@@ -229,8 +212,9 @@ impl Hosts {
 
     /// Ends a job of a node.
     pub fn finish_job(&mut self, id: NodeId) -> bool {
-        let Some((scope, job)) = self.nodes.get_mut(&id).unwrap().jobs.pop_front() else { return false };
-        let answer = job.run(&mut NoBlobs);
+        let node = self.nodes.get_mut(&id).unwrap();
+        let Some((scope, job)) = node.jobs.pop_front() else { return false };
+        let answer = job.run(&mut node.objects);
         self.step(id, Input::Command(HostCmd::Done { scope, answer }));
         true
     }
