@@ -44,8 +44,10 @@ fn of_snapshot(script: &mut Script<'_>, data: &Bytes) -> Arc<Configuration> {
 /// What numbers may be close to.
 #[derive(Clone, Copy)]
 pub struct Near {
-    /// The founding.
+    /// The cluster.
     pub group: u64,
+    /// Who founds, as founders tell it.
+    pub founders: u64,
     /// The term.
     pub term: Term,
     /// The last entry.
@@ -59,7 +61,10 @@ pub struct Near {
 impl Near {
     /// A replica's own.
     pub fn of(raft: &Raft, round: u64) -> Near {
-        Near { group: raft.group(), term: raft.term(), last: raft.last(), commit: raft.commit(), round }
+        let (group, term, last, commit) = (raft.group(), raft.term(), raft.last(), raft.commit());
+        let bytes = raft.voters().into_iter().flat_map(|id| id.0.to_le_bytes());
+        let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        Near { group, founders: bytes.fold(0xcbf2_9ce4_8422_2325, fnv), term, last, commit, round }
     }
 
     fn id(&self, script: &mut Script<'_>) -> LogId {
@@ -152,7 +157,11 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
                 placed,
             })
         }
-        14 => Msg::Pins { group, digest: script.flag().then(|| script.number(0)), ask: script.flag() },
+        14 => Msg::Pins {
+            founders: near.founders,
+            digest: script.flag().then(|| script.number(near.group)),
+            ask: script.flag(),
+        },
         15 => {
             let after = near.id(script);
             Msg::Pulled(Pulled { group, after, batches: batches(script, after).into() })
