@@ -83,6 +83,8 @@ caught! {
     a_voter_that_forgets_its_leader_is_caught: "unbound-by-newer-term",
     a_vote_for_a_shorter_log_is_caught: "vote-for-shorter-log",
     a_second_vote_in_a_term_is_caught: "vote-twice",
+    an_object_removed_too_early_is_caught: "discard-too-early",
+    a_record_before_its_object_is_caught: "record-before-object",
     a_lease_without_its_epoch_is_caught: "lease-without-epoch",
     a_stale_completion_that_is_accepted_is_caught: "stale-completion-accepted",
 }

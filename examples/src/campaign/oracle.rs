@@ -4,7 +4,7 @@ use super::{PROTOCOLS, Protocol};
 
 /// A campaign's name, a planted bug's, and the seeds within which it must be caught, counted from 0. A few times
 /// what was measured, so that a harmless change of what seeds mean does not fail.
-const BUDGETS: [(&str, &str, u64); 27] = [
+const BUDGETS: [(&str, &str, u64); 29] = [
     ("raft", "ack-before-sync", 500),
     ("raft", "append-without-previous", 200),
     ("raft", "change-too-early", 2_000),
@@ -12,6 +12,7 @@ const BUDGETS: [(&str, &str, u64); 27] = [
     ("raft", "commit-beyond-matched", 200),
     ("raft", "commit-older-term-by-counting", 3_000),
     ("raft", "configuration-not-taken-back", 1_000),
+    ("raft", "discard-too-early", 1_000),
     ("raft", "joint-by-one-body", 1_500),
     ("raft", "journal-ignored", 2_000),
     ("raft", "leader-counts-itself-early", 500),
@@ -23,6 +24,7 @@ const BUDGETS: [(&str, &str, u64); 27] = [
     ("raft", "read-by-an-old-round", 200),
     ("raft", "read-unapplied", 200),
     ("raft", "read-unconfirmed", 200),
+    ("raft", "record-before-object", 1_000),
     ("raft", "snapshot-without-outgoing", 200),
     ("raft", "snapshot-without-sessions", 200),
     ("raft", "stale-append-truncates", 500),

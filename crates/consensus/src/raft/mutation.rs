@@ -53,6 +53,13 @@ pub enum Mutation {
     SnapshotWithoutOutgoing,
     /// Snapshots leave out the sessions, so that a repeated command is applied again.
     SnapshotWithoutSessions,
+    /// Removes the object of the snapshot before when the record that names another one is not on disk yet.
+    DiscardTooEarly,
+    /// Writes the record of a snapshot whose object is not on disk yet.
+    RecordBeforeObject,
+    /// Goes on with the pieces of one snapshot behind those of another. Not among those of campaigns: the checksum of the whole
+    /// finds it each time, so nothing is lost but time.
+    ResumeAnySnapshot,
     /// Pulls logs that are no more up to date than its own.
     PullAnyLog,
 }
@@ -60,7 +67,7 @@ pub enum Mutation {
 #[cfg(feature = "mutations")]
 impl Mutation {
     /// All of them, by the names that campaigns use.
-    pub const ALL: [(&'static str, Mutation); 25] = [
+    pub const ALL: [(&'static str, Mutation); 27] = [
         ("ack-before-sync", Mutation::AckBeforeSync),
         ("leader-counts-itself-early", Mutation::LeaderCountsItselfEarly),
         ("vote-not-persisted", Mutation::VoteNotPersisted),
@@ -85,6 +92,8 @@ impl Mutation {
         ("configuration-not-taken-back", Mutation::ConfigurationNotTakenBack),
         ("snapshot-without-outgoing", Mutation::SnapshotWithoutOutgoing),
         ("snapshot-without-sessions", Mutation::SnapshotWithoutSessions),
+        ("discard-too-early", Mutation::DiscardTooEarly),
+        ("record-before-object", Mutation::RecordBeforeObject),
         ("pull-any-log", Mutation::PullAnyLog),
     ];
 }

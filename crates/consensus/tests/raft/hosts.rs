@@ -3,9 +3,9 @@
 
 use quorate_consensus::raft::{Founding, Msg, Raft, RaftConfig, RaftHandle, RaftPort};
 use quorate_core::{
-    Boot, Decider, Door, Host, HostBuilder, HostCmd, HostEvent, HostMsg, HostRecord, Input, Io, Job,
-    JournalId, LinkState, Mark, NodeId, Notice, Recipients, Rng, ScopeId, StateMachine, Time, Turn,
-    TurnLimits, Wall, wire,
+    BlobError, BlobId, Blobs, Boot, Decider, Door, Host, HostBuilder, HostCmd, HostEvent, HostMsg,
+    HostRecord, Input, Io, Job, JournalId, LinkState, Mark, NodeId, Notice, Recipients, Rng, ScopeId,
+    StateMachine, Time, Turn, TurnLimits, Wall, wire,
 };
 use quorate_journal::{MemoryBlobs, MemoryDisk};
 use std::collections::{BTreeMap, VecDeque};
@@ -48,7 +48,7 @@ pub struct HostNode {
     pub notices: Vec<(ScopeId, Box<dyn Notice>)>,
     disk: HostDisk,
     /// Snapshots; they survive a crash.
-    pub objects: MemoryBlobs,
+    pub objects: Shelf,
     boot: Boot,
 }
 
@@ -108,6 +108,48 @@ impl HostDisk {
     }
 }
 
+/// Objects on a medium that may refuse everything.
+pub struct Shelf {
+    kept: MemoryBlobs,
+    pub refuses: bool,
+}
+
+impl Shelf {
+    fn ask<T>(&mut self, f: impl FnOnce(&mut MemoryBlobs) -> Result<T, BlobError>) -> Result<T, BlobError> {
+        if self.refuses { Err(BlobError::Io("no".into())) } else { f(&mut self.kept) }
+    }
+}
+
+impl Blobs for Shelf {
+    fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError> {
+        self.ask(|kept| kept.put(id, bytes))
+    }
+    fn append(&mut self, id: BlobId, at: u64, piece: &[u8]) -> Result<(), BlobError> {
+        self.ask(|kept| kept.append(id, at, piece))
+    }
+    fn unfinished(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
+        self.ask(|kept| kept.unfinished(id))
+    }
+    fn seal(&mut self, id: BlobId) -> Result<(), BlobError> {
+        self.ask(|kept| kept.seal(id))
+    }
+    fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
+        self.ask(|kept| kept.len(id))
+    }
+    fn read(&mut self, id: BlobId, offset: u64, max: usize) -> Result<Vec<u8>, BlobError> {
+        self.ask(|kept| kept.read(id, offset, max))
+    }
+    fn delete(&mut self, id: BlobId) -> Result<(), BlobError> {
+        self.ask(|kept| kept.delete(id))
+    }
+    fn list(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
+        self.ask(|kept| kept.list(scope))
+    }
+    fn list_unfinished(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
+        self.ask(|kept| kept.list_unfinished(scope))
+    }
+}
+
 impl Hosts {
     /// So many nodes, each with what `assemble` makes.
     pub fn new(n: u64, seed: u64, assemble: impl Fn(NodeId, &Door) -> Host + 'static) -> Hosts {
@@ -129,7 +171,10 @@ impl Hosts {
                 jobs: VecDeque::new(),
                 notices: Vec::new(),
                 disk: HostDisk::default(),
-                objects: MemoryBlobs::new(MemoryDisk::new(JournalId(id.0.into()))),
+                objects: Shelf {
+                    kept: MemoryBlobs::new(MemoryDisk::new(JournalId(id.0.into()))),
+                    refuses: false,
+                },
                 boot,
             };
             hosts.nodes.insert(id, node);

@@ -2,12 +2,15 @@
 //! the log that it has reached. It travels into jobs and back.
 
 use super::sessions::{Envelope, Known, SessionId, Sessions};
-use crate::raft::{Batch, EntryKind, Index, LogId};
-use bytes::Bytes;
-use quorate_core::{Applied, Corrupt, Failure, Reason, StateMachine};
+use super::stream::{Reader, Writer};
+use crate::raft::{Batch, EntryKind, Index, LogId, Mutation, NotRead, NotRestored, RaftConfig, Snapshot};
+use quorate_core::{Applied, BlobId, Blobs, Failure, Reason, ScopeId, StateMachine};
 
 /// Version of the bytes of a snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
+
+/// What types that borrow are lent at first.
+const ROOM_BYTES: usize = 64 << 10;
 
 pub(super) struct Machine<S> {
     pub state: S,
@@ -106,29 +109,72 @@ impl<S: StateMachine> Machine<S> {
         Frozen { at: self.applied, sessions: self.sessions.clone(), state: self.state.freeze() }
     }
 
-    /// The state of a snapshot.
-    pub fn thaw(at: LogId, data: &[u8]) -> Result<Machine<S>, Corrupt> {
-        let unreadable = |_| Corrupt::new("a snapshot that cannot be decoded");
-        let (version, rest) = data.split_first().ok_or(Corrupt::new("an empty snapshot"))?;
-        if *version != SNAPSHOT_VERSION {
-            return Err(Corrupt::new(format!("a snapshot of version {version}")));
+    /// The state of a snapshot, read from its object. The application sees none of it before all of it is what was announced.
+    pub fn thaw(snapshot: &Snapshot, scope: ScopeId, blobs: &mut dyn Blobs) -> Result<Machine<S>, Unthawed> {
+        let (id, total) = (BlobId { scope, number: snapshot.blob }, snapshot.total);
+        let mut room = 0;
+        let (decoded, there) = loop {
+            let mut reader = Reader::new(blobs, id, total);
+            let decoded = read::<S>(&mut reader, &mut vec![0; room]);
+            if !reader.lacks_room() || room as u64 >= total {
+                break (decoded, reader.finish());
+            }
+            // Types that borrow are rare, and few of them long: most states need none.
+            room = (room * 4).max(ROOM_BYTES).min(usize::try_from(total).unwrap_or(usize::MAX));
+        };
+        let (len, crc) = there.map_err(|error| Unthawed {
+            why: match NotRead::from(error.clone()) {
+                NotRead::Refused => NotRestored::Unread,
+                NotRead::Damaged => NotRestored::Damaged,
+            },
+            text: error.to_string(),
+        })?;
+        if !snapshot.has(len, crc) {
+            let text = format!("object {} of {scope} is not the snapshot of {}", id.number, snapshot.last);
+            return Err(Unthawed { why: NotRestored::Damaged, text });
         }
-        let (sessions, rest) = postcard::take_from_bytes::<Sessions>(rest).map_err(unreadable)?;
-        let (frozen, rest) = postcard::take_from_bytes::<S::Frozen>(rest).map_err(unreadable)?;
-        if !rest.is_empty() {
-            return Err(Corrupt::new("a snapshot with a rest"));
-        }
-        Ok(Machine { state: S::restore(frozen)?, sessions, applied: at })
+        let unfit = |text| Unthawed { why: NotRestored::Unfit, text };
+        let (sessions, frozen) = decoded.map_err(unfit)?;
+        let state = S::restore(frozen).map_err(|error| unfit(error.to_string()))?;
+        Ok(Machine { state, sessions, applied: snapshot.last })
     }
 }
 
+/// A snapshot that was not restored, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Unthawed {
+    pub why: NotRestored,
+    pub text: String,
+}
+
+fn read<S: StateMachine>(reader: &mut Reader<'_>, room: &mut [u8]) -> Result<(Sessions, S::Frozen), String> {
+    let unreadable = |_| "a snapshot that cannot be decoded".to_owned();
+    let version: u8 = reader.value(room).map_err(unreadable)?;
+    if version != SNAPSHOT_VERSION {
+        return Err(format!("a snapshot of version {version}"));
+    }
+    let sessions = reader.value(room).map_err(unreadable)?;
+    let frozen = reader.value(room).map_err(unreadable)?;
+    if !reader.is_at_end() {
+        return Err("a snapshot with a rest".into());
+    }
+    Ok((sessions, frozen))
+}
+
 impl<F: serde::Serialize> Frozen<F> {
-    pub fn encode(self, without_sessions: bool) -> Option<Bytes> {
-        let mut bytes = vec![SNAPSHOT_VERSION];
+    /// Writes it as an object: its bytes, and their CRC-32. What was begun is removed where it fails.
+    pub fn write(self, id: BlobId, config: &RaftConfig, blobs: &mut dyn Blobs) -> Result<(u64, u32), String> {
+        let without_sessions = config.suffers(Mutation::SnapshotWithoutSessions);
         let sessions = if without_sessions { Sessions::default() } else { self.sessions };
-        bytes.extend(postcard::to_stdvec(&sessions).ok()?);
-        bytes.extend(postcard::to_stdvec(&self.state).ok()?);
-        Some(bytes.into())
+        let mut writer = Writer::new(blobs, id);
+        let written = writer.write(&SNAPSHOT_VERSION).and_then(|()| writer.write(&sessions));
+        let written = written.and_then(|()| writer.write(&self.state));
+        let finished = written.and_then(|()| writer.finish(!config.suffers(Mutation::RecordBeforeObject)));
+        if finished.is_err() {
+            // If that fails too, the next start removes it.
+            let _ = blobs.delete(id);
+        }
+        finished
     }
 }
 
