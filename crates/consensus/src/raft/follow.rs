@@ -26,8 +26,10 @@ impl Raft {
             self.counters.nonsense += 1;
             return;
         }
-        self.end_install(cx);
         let matched = batches.as_slice().last().map_or(prev.index, Batch::last);
+        if matched > self.commit {
+            self.end_install(cx);
+        }
         match batches {
             Batches::None => {}
             Batches::One(batch) => self.take(batch, cx),

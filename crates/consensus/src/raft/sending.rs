@@ -122,13 +122,16 @@ impl Raft {
     /// Has as many pieces read as window and pace allow.
     fn read_pieces(&mut self, id: NodeId, cx: &mut Cx<'_, Raft>) {
         let (chunk, inflight) = (self.config.chunk_bytes, self.config.snapshot_inflight_max);
-        let rate = self.config.snapshot_bytes_per_second;
+        let (rate, damaged) = (self.config.snapshot_bytes_per_second, self.damaged);
         let Some(sending) = self.peer_mut(id).and_then(|peer| peer.sending.as_mut()) else { return };
         // The configuration travels with each piece. A usual one fits beside it; a large one takes of its room.
         let most =
             chunk.saturating_sub(sending.head.saturating_sub(SMALL_HEAD)).max(chunk.div_ceil(4)) as u64;
         let window = most.saturating_mul(inflight as u64);
         let (blob, total) = (sending.snapshot.blob, sending.snapshot.total);
+        if damaged == Some(blob) {
+            return;
+        }
         // All there: it answers with a match once it is installed.
         while sending.answered && sending.read < total && sending.read - sending.stored < window {
             if sending.next_at > cx.now {
@@ -189,7 +192,7 @@ impl Raft {
             Ok(_) | Err(NotRead::Damaged) => {
                 sending.give_up();
                 self.counters.snapshots_unread += 1;
-                // The port makes another one of its state; until then followers are asked and told nothing.
+                // The port makes another one of its state; until then followers are asked, and sent nothing.
                 self.damaged = Some(blob);
             }
             Err(NotRead::Refused) => {

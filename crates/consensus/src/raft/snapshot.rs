@@ -35,6 +35,9 @@ impl Raft {
         self.history.begin(at.index, configuration.clone());
         self.snapshot = Some(Snapshot::of(at, configuration, blob, total, crc));
         self.counters.compactions += 1;
+        if self.receiving.as_ref().is_some_and(|receiving| receiving.last.index <= at.index) {
+            self.end_install(cx);
+        }
         let keep = at.index.saturating_sub(self.config.trailing_entries);
         // Whole records go: the last one that reaches no further than `keep`.
         let whole = self.marks.iter().map(|(last, _)| *last).take_while(|last| *last <= keep).last();

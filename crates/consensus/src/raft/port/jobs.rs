@@ -1,8 +1,9 @@
 //! What a port has done elsewhere: applying, serialising, restoring. The state machine travels into these jobs and
 //! comes back with their answers.
 
-use super::{APPLY_BYTES, Done, Machine, RaftNotice, RaftPort, Unthawed};
-use crate::raft::{Batch, Cmd, NotRestored, Raft, Snapshot};
+use super::{APPLY_BYTES, Done, Errand, Machine, RaftNotice, RaftPort, Unthawed};
+use crate::raft::{Batch, Cmd, Mutation, NotRestored, Raft, Snapshot};
+use bytes::Bytes;
 use quorate_core::{BlobId, Decider, Job, PortCx, StateMachine};
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
@@ -46,6 +47,51 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             Ok(machine) => Done::<S>::Thawed { machine, snapshot, result: Ok(()), answer },
             Err(why) => Done::Thawed { machine, snapshot, result: Err(why), answer },
         }))
+    }
+
+    /// A job that had the state, or a view of it, is through.
+    pub(super) fn ended(&mut self, done: Done<S>, cx: &mut PortCx<'_, Raft>) {
+        match done {
+            Done::Applied { machine, outcomes, bytes, entries } => {
+                let applied = machine.applied;
+                self.machine = Some(machine);
+                self.applied_since = (self.applied_since.0 + bytes, self.applied_since.1 + entries);
+                self.promises.applied(applied, outcomes);
+                self.propose_again(cx);
+                self.after_change(cx);
+            }
+            Done::Thawed { machine, snapshot, result, answer } => {
+                self.machine = Some(machine);
+                self.thawed(snapshot, result, answer, cx);
+            }
+            Done::Frozen { machine, frozen, blob } => {
+                self.machine = Some(machine);
+                self.frozen = Some((frozen, blob));
+                // Whoever came while it was away.
+                self.answer_reads();
+                self.decide(cx);
+            }
+            Done::Serialised { at, blob, written } => {
+                self.serialising = false;
+                match written {
+                    Ok((total, crc)) => {
+                        cx.notice(RaftNotice::Compacted { at, bytes: total });
+                        cx.command(Cmd::Snapshot { at, blob, total, crc });
+                        if self.config.suffers(Mutation::RecordBeforeObject) {
+                            // The planted bug: only now it becomes whole.
+                            self.objects.push(Errand::Store {
+                                blob,
+                                offset: total,
+                                total,
+                                data: Bytes::new(),
+                            });
+                        }
+                    }
+                    // The log stays, and the next trigger is another try.
+                    Err(why) => cx.notice(RaftNotice::NotTaken { at, why }),
+                }
+            }
+        }
     }
 
     /// A snapshot was restored, or could not be.

@@ -25,9 +25,8 @@ pub use ask::{QuorumReport, RaftNotice, RaftStatus, Read};
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
 
-use super::{Cmd, Event, Index, LogId, Mutation, NotRead, NotRestored, Raft, RaftConfig, Snapshot, Term};
+use super::{Cmd, Event, Index, LogId, NotRestored, Raft, RaftConfig, Snapshot, Term};
 use ask::{Ask, Reader};
-use bytes::Bytes;
 use changing::Changing;
 use gathering::Gathering;
 use handover::Handover;
@@ -363,18 +362,11 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 self.committed = self.committed.max(snapshot.last.index);
                 self.incoming = Some((snapshot, false));
             }
-            Event::Keep { blobs } => self.objects.push(Errand::Keep(blobs)),
-            Event::Discard { blob } => self.objects.push(Errand::Discard(blob)),
-            Event::ReadPiece { to, blob, offset, bytes } => {
-                self.objects.push(Errand::Read { to, blob, offset, bytes })
-            }
-            Event::StorePiece { blob, .. } | Event::Resume { blob, .. } if self.poisoned.is_some() => {
-                cx.command(Cmd::Stored { blob, upto: Err(NotRead::Refused) })
-            }
-            Event::StorePiece { blob, offset, total, data } => {
-                self.objects.push(Errand::Store { blob, offset, total, data })
-            }
-            Event::Resume { blob, total } => self.objects.push(Errand::Resume { blob, total }),
+            event @ (Event::Keep { .. }
+            | Event::Discard { .. }
+            | Event::ReadPiece { .. }
+            | Event::StorePiece { .. }
+            | Event::Resume { .. }) => self.objects.event(event, self.poisoned.is_some(), cx),
             Event::Install(_) if self.poisoned.is_some() => {
                 cx.command(Cmd::Installed { result: Err(NotRestored::Unfit) })
             }
@@ -441,47 +433,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 return;
             }
         };
-        match *done {
-            Done::Applied { machine, outcomes, bytes, entries } => {
-                let applied = machine.applied;
-                self.machine = Some(machine);
-                self.applied_since = (self.applied_since.0 + bytes, self.applied_since.1 + entries);
-                self.promises.applied(applied, outcomes);
-                self.propose_again(cx);
-                self.after_change(cx);
-            }
-            Done::Thawed { machine, snapshot, result, answer } => {
-                self.machine = Some(machine);
-                self.thawed(snapshot, result, answer, cx);
-            }
-            Done::Frozen { machine, frozen, blob } => {
-                self.machine = Some(machine);
-                self.frozen = Some((frozen, blob));
-                // Whoever came while it was away.
-                self.answer_reads();
-                self.decide(cx);
-            }
-            Done::Serialised { at, blob, written } => {
-                self.serialising = false;
-                match written {
-                    Ok((total, crc)) => {
-                        cx.notice(RaftNotice::Compacted { at, bytes: total });
-                        cx.command(Cmd::Snapshot { at, blob, total, crc });
-                        if self.config.suffers(Mutation::RecordBeforeObject) {
-                            // The planted bug: only now it becomes whole.
-                            self.objects.push(Errand::Store {
-                                blob,
-                                offset: total,
-                                total,
-                                data: Bytes::new(),
-                            });
-                        }
-                    }
-                    // The log stays, and the next trigger is another try.
-                    Err(why) => cx.notice(RaftNotice::NotTaken { at, why }),
-                }
-            }
-        }
+        self.ended(*done, cx);
     }
 
     fn wake_at(&self) -> Time {

@@ -1,7 +1,7 @@
 //! What a port has done to objects: pieces of snapshots read for followers and stored for a leader, old ones removed. One
 //! after the other, in the order in which the protocol asked.
 
-use crate::raft::{Cmd, NotRead, Raft};
+use crate::raft::{Cmd, Event, NotRead, Raft};
 use bytes::Bytes;
 use quorate_core::{BlobError, BlobId, Blobs, Job, NodeId, PortCx, ScopeId};
 use std::collections::VecDeque;
@@ -58,6 +58,26 @@ pub(super) struct Objects {
 }
 
 impl Objects {
+    /// The protocol tells something that concerns objects.
+    pub fn event(&mut self, event: Event, poisoned: bool, cx: &mut PortCx<'_, Raft>) {
+        match event {
+            Event::Keep { blobs } => self.push(Errand::Keep(blobs)),
+            Event::Discard { blob } => self.push(Errand::Discard(blob)),
+            Event::ReadPiece { to, blob, offset, bytes } => {
+                self.push(Errand::Read { to, blob, offset, bytes })
+            }
+            // Nothing is restored any more, so nothing is stored for it.
+            Event::StorePiece { blob, .. } | Event::Resume { blob, .. } if poisoned => {
+                cx.command(Cmd::Stored { blob, upto: Err(NotRead::Refused) })
+            }
+            Event::StorePiece { blob, offset, total, data } => {
+                self.push(Errand::Store { blob, offset, total, data })
+            }
+            Event::Resume { blob, total } => self.push(Errand::Resume { blob, total }),
+            _ => {}
+        }
+    }
+
     /// The bound is the protocol's: of each snapshot under way no more pieces than its window has.
     pub fn push(&mut self, errand: Errand) {
         self.waiting.push_back(errand);
