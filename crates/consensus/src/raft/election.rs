@@ -1,7 +1,7 @@
 //! Elections: pre-vote, vote, and who may not disturb whom (Raft §5.2, §5.4.1; thesis §9.6).
 
 use super::{Candidacy, Event, LogId, Msg, Mutation, Raft, Role, Term, VoteReply, configuration::Decision};
-use quorate_core::{Cx, NodeId};
+use quorate_core::{Cx, NodeId, Time};
 use std::time::Duration;
 
 const TERMS_AHEAD_MAX: Term = u32::MAX as Term;
@@ -13,8 +13,13 @@ impl Raft {
     pub(super) fn wait_for_election(&mut self, cx: &mut Cx<'_, Raft>) {
         let least = self.config.election_timeout;
         let mut draw = || cx.rng.within(0..least.as_nanos() as u64);
-        let spread = draw().min(draw());
-        self.election_at = cx.now + least + Duration::from_nanos(spread);
+        self.spread = Duration::from_nanos(draw().min(draw()));
+        self.wait_again(cx.now);
+    }
+
+    /// The same wait from now on: the leader was heard.
+    pub(super) fn wait_again(&mut self, now: Time) {
+        self.election_at = now + self.config.election_timeout + self.spread;
     }
 
     /// A vote was refused, so somebody else may stand as well, and perhaps nobody wins this term. The timeout is at least ten

@@ -315,7 +315,10 @@ impl Raft {
                     peer.flow = Flow::Replicate;
                 }
                 peer.next = peer.next.max(matched + 1);
-                self.advance(cx);
+                // What is behind the commit index moves nothing: with three voters every second acknowledgement.
+                if matched > self.commit {
+                    self.advance(cx);
+                }
                 self.feed(from, cx);
                 self.hand_over(from, cx);
                 self.change(cx);

@@ -40,6 +40,7 @@ mod lease;
 mod log;
 mod msg;
 mod mutation;
+mod payload;
 mod peer;
 mod port;
 mod pull;

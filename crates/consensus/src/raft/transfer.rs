@@ -41,9 +41,10 @@ impl Raft {
     /// Has the next leader stand for election, once it has everything.
     pub(super) fn hand_over(&mut self, from: NodeId, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
-        let complete = self.peer(from).is_some_and(|peer| peer.matched == self.log.last().index);
-        if complete && leader.open.count() == 0 && leader.transfer.is_some_and(|transfer| transfer.to == from)
-        {
+        if leader.transfer.is_none_or(|transfer| transfer.to != from) || leader.open.count() > 0 {
+            return;
+        }
+        if self.peer(from).is_some_and(|peer| peer.matched == self.log.last().index) {
             // It promises nothing: an election is won by votes.
             cx.send_now(from, Msg::TakeOver { group: self.group, term: self.term });
         }
