@@ -18,6 +18,7 @@ mod page;
 mod paper;
 mod partial;
 mod ports;
+mod preference;
 mod reads;
 mod replication;
 mod requests;
