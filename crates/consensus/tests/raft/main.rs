@@ -20,6 +20,7 @@ mod partial;
 mod ports;
 mod preference;
 mod reads;
+mod recovery;
 mod replication;
 mod requests;
 mod samples;
