@@ -34,7 +34,7 @@ impl Raft {
             // News, no promise.
             cx.emit_now(Event::Following { term: self.term, leader: None });
         }
-        if !self.founders.is_empty() && !self.is_founded() {
+        if self.is_founding() {
             return self.tell_pins(true, cx);
         }
         if !self.may_vote() {
@@ -79,10 +79,9 @@ impl Raft {
 
     /// A candidate that is no voter here and does not know more than this replica does: with the same log it would know
     /// that it is none. (One with a longer log may be a voter by an entry that is not here yet.) Nor does one that is
-    /// of no group promise anything.
+    /// of no cluster promise anything.
     fn is_stranger(&self, candidate: NodeId, last: LogId) -> bool {
-        let founding = !self.is_founded() && !self.founders.is_empty();
-        let may_know_more = !founding && last > self.log.last();
+        let may_know_more = last > self.log.last();
         self.group == 0 || !self.is_voter_by_name(candidate) && !may_know_more
     }
 

@@ -3,6 +3,7 @@
 
 mod chaos;
 mod cluster;
+mod clusters;
 mod elections;
 mod founding;
 mod gathering;
