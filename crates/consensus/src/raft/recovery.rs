@@ -15,7 +15,7 @@
 
 use super::{
     Batch, Configuration, ConfigurationError, Electors, Founding, LogId, Quorums, Raft, RaftConfig, Record,
-    Term, Voter, configuration::Decision,
+    Term, Voter, configuration::Decision, founding::Digest,
 };
 use quorate_core::{Corrupt, JournalId, NodeId, quorum::Electorate};
 use serde::{Deserialize, Serialize};
@@ -207,9 +207,8 @@ impl Survivor {
 /// A name that no other cluster has: of what it was called before, who goes on, and from where.
 fn new_name(own: &Remains, term: Term) -> u64 {
     let Remains { group, node, journal, last, .. } = own;
-    let numbers = [*group, node.0, term, last.term, last.index].map(u64::to_le_bytes);
-    let bytes = numbers.into_iter().flatten().chain(journal.0.to_le_bytes());
-    // FNV-1a 64, and never 0.
-    let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.fold(0xcbf2_9ce4_8422_2325, add).max(1)
+    let mut digest = Digest::default();
+    [*group, node.0, term, last.term, last.index].iter().for_each(|number| digest.add(&number.to_le_bytes()));
+    digest.add(&journal.0.to_le_bytes());
+    digest.finish()
 }
