@@ -9,11 +9,12 @@ const TERMS_AHEAD_MAX: Term = u32::MAX as Term;
 impl Raft {
     /// Draws the next election time: once to twice the timeout from now (Raft §5.2), the sooner the likelier, as the lesser of
     /// two draws is. Measured (benches/benches/recovery.rs): of three, those that are left have a leader a tenth sooner in
-    /// the median; that votes are split more often is made good by [`Raft::retry_election`].
+    /// the median; that votes are split more often is made good by [`Raft::retry_election`]. Whoever is less preferred waits
+    /// longer; see [`super::preference`].
     pub(super) fn wait_for_election(&mut self, cx: &mut Cx<'_, Raft>) {
         let least = self.config.election_timeout;
         let mut draw = || cx.rng.within(0..least.as_nanos() as u64);
-        self.spread = Duration::from_nanos(draw().min(draw()));
+        self.spread = Duration::from_nanos(draw().min(draw())) + self.config.deference(self.id);
         self.wait_again(cx.now);
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Batch, Configuration, Founding, Index, Log, LogId, Mutation, RaftConfig, RaftConfigError, Record,
-    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer,
+    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer, preference::MadeWay,
 };
 use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -61,6 +61,8 @@ pub struct Raft {
     pub(super) heard_leader_at: Option<Time>,
     /// Gives no vote before, as somebody may read by lease; see [`super::lease`].
     pub(super) bound_until: Time,
+    /// The last time it handed over to a more preferred voter.
+    pub(super) made_way: Option<MadeWay>,
     /// For records of entries: the last index they reach, and their mark. For compaction.
     pub(super) marks: VecDeque<(Index, Mark)>,
     pub(super) replayed: Mark,
@@ -97,6 +99,8 @@ pub struct RaftCounters {
     pub transfers: u64,
     /// Times that came to nothing.
     pub transfers_failed: u64,
+    /// Those to a voter that is preferred, by itself.
+    pub made_way: u64,
     /// Times it stood for election because the leader handed over.
     pub took_over: u64,
     /// Times it stopped leading because it heard no quorum.
@@ -170,6 +174,7 @@ impl Raft {
             spread: Duration::ZERO,
             heard_leader_at: None,
             bound_until: Time::ZERO,
+            made_way: None,
             marks: VecDeque::new(),
             replayed: Mark(0),
             counters: RaftCounters::default(),
