@@ -18,6 +18,9 @@ pub const COMPLETED: &str = "a change of voters is completed by another leader";
 /// By a change that leaves it out.
 pub const REMOVED: &str = "a leader that has no vote any more steps down";
 
+/// An ordinary handover, begun by the leader itself.
+pub const MADE_WAY: &str = "a leader makes way for a preferred voter";
+
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
@@ -40,6 +43,7 @@ const PATHS: [Path; 24] = [
     ("a read is confirmed by a round", |c| c.reads),
     (LEASED, |c| c.leased_reads),
     ("a leader hands over", |c| c.transfers),
+    (MADE_WAY, |c| c.made_way),
     ("a voter takes over", |c| c.took_over),
     ("a handover comes to nothing", |c| c.transfers_failed),
     ("a short log is pulled longer", |c| c.pulled),
