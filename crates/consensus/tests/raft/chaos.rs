@@ -148,8 +148,6 @@ impl Run {
             if up {
                 let kept = self.rng.index(self.cluster.nodes[&id].disk.pending() + 1);
                 self.cluster.crash_keeping(id, kept);
-                // Whatever its port was told in that life it has forgotten.
-                self.cluster.take_events(id);
                 self.restoring.remove(&id);
                 seen.crashes += 1;
             }
@@ -420,6 +418,8 @@ impl Run {
             for _ in 0..5 {
                 self.cluster.now = self.cluster.now + self.config.commit_notice * 2;
                 self.cluster.settle();
+                // Before it is in place and the one before is removed.
+                self.check(&mut Seen::default())?;
                 for id in all {
                     self.cluster.installed(*id, true);
                 }

@@ -189,6 +189,8 @@ impl Cluster {
             turn.replay(record).unwrap();
         }
         node.boot.incarnation += 1;
+        // Whatever its port was told in an earlier life it has forgotten.
+        node.events.clear();
         node.turn = Some(turn);
         let boot = node.boot;
         self.step(id, Input::Start(boot));

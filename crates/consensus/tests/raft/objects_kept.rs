@@ -54,6 +54,7 @@ fn a_snapshot_goes_on_after_a_restart_of_the_follower_with_what_its_disk_has_of_
         objects(&mut cluster, F).bytes(blob).unwrap().truncate(left);
         cluster.start(F);
         assert_eq!(objects(&mut cluster, F).numbers(), [blob], "it is named by the journal");
+        assert_eq!(objects(&mut cluster, F).there(blob), Some((left as u64, false)));
         cluster.deliver(L, F, piece(group, 1, STATE, 0, 0));
         assert_eq!(next(&mut cluster), Some(left as u64));
         cluster.deliver(L, F, piece(group, 1, STATE, left, 15));

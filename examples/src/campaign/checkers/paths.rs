@@ -24,7 +24,7 @@ pub const MADE_WAY: &str = "a leader makes way for a preferred voter";
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 24] = [
+const PATHS: [Path; 25] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),

@@ -188,3 +188,131 @@ fn decode<C: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<C> {
 fn refused<R>(why: &str) -> Outcome<R> {
     Outcome::Failed(Failure::Rejected(Reason::Refused(why.into())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::{Configuration, Electors, Quorums, Voter};
+    use quorate_core::quorum::Electorate;
+    use quorate_core::{Corrupt, JournalId, NodeId};
+    use quorate_journal::{MemoryBlobs, MemoryDisk};
+    use serde::de::{Deserializer, Error, Visitor};
+    use serde::{Deserialize, Serialize};
+    use std::sync::Arc;
+
+    const SCOPE: ScopeId = ScopeId(3);
+
+    /// As times and decimals of well-known crates do it: what it is made of is asked for as text to be borrowed.
+    #[derive(Clone, PartialEq, Debug, Serialize)]
+    struct Borrows(String);
+
+    impl<'de> Deserialize<'de> for Borrows {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Borrows, D::Error> {
+            struct Text;
+            impl Visitor<'_> for Text {
+                type Value = Borrows;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("text")
+                }
+                fn visit_str<E: Error>(self, text: &str) -> Result<Borrows, E> {
+                    Ok(Borrows(text.to_owned()))
+                }
+            }
+            from.deserialize_str(Text)
+        }
+    }
+
+    #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+    struct State {
+        numbers: Vec<u64>,
+        texts: Vec<String>,
+        borrowing: Vec<Borrows>,
+        maybe: Option<Box<State>>,
+    }
+
+    impl StateMachine for State {
+        type Command = ();
+        type Reply = ();
+        type Frozen = State;
+        fn apply(&mut self, (): (), _: Applied) {}
+        fn freeze(&self) -> State {
+            self.clone()
+        }
+        fn restore(frozen: State) -> Result<State, Corrupt> {
+            if frozen.numbers == [13] { Err(Corrupt::new("unlucky")) } else { Ok(frozen) }
+        }
+    }
+
+    fn store() -> MemoryBlobs {
+        MemoryBlobs::new(MemoryDisk::new(JournalId(1)))
+    }
+
+    fn alone() -> Arc<Configuration> {
+        let voter = Voter { node: NodeId(1), journal: JournalId(1) };
+        let electors = Electors::new(Electorate::equal(0, [voter]).unwrap(), Quorums::default());
+        Arc::new(Configuration::simple(electors.unwrap()))
+    }
+
+    fn taken(state: &State, blobs: &mut MemoryBlobs) -> Snapshot {
+        let at = LogId::new(2, 7);
+        let machine = Machine { state: state.clone(), sessions: Sessions::default(), applied: at };
+        let id = BlobId { scope: SCOPE, number: 4 };
+        let (total, crc) = machine.freeze().write(id, &RaftConfig::default(), blobs).unwrap();
+        Snapshot::of(at, alone(), id.number, total, crc)
+    }
+
+    fn thawed(snapshot: &Snapshot, blobs: &mut MemoryBlobs) -> Result<State, NotRestored> {
+        Machine::<State>::thaw(snapshot, SCOPE, blobs).map(|machine| machine.state).map_err(|e| e.why)
+    }
+
+    #[test]
+    fn a_state_of_any_size_comes_out_as_it_went_in() {
+        for size in [0, 1, 1_000, 300_000] {
+            let numbers = (0..size as u64).map(|n| n * n).collect();
+            let texts = vec!["x".repeat(size), "y".repeat(size / 2)];
+            // More than is lent at first, and more than four times that.
+            let borrowing = vec![Borrows("z".repeat(size / 3)); 4];
+            let inner = State { texts: vec!["inner".into()], ..State::default() };
+            let state = State { numbers, texts, borrowing, maybe: Some(Box::new(inner)) };
+            let mut blobs = store();
+            let snapshot = taken(&state, &mut blobs);
+            assert_eq!(thawed(&snapshot, &mut blobs), Ok(state), "{size}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_snapshot_is_told_from_what_the_state_machine_refuses() {
+        let mut blobs = store();
+        let state = State { numbers: vec![1, 2, 3], ..State::default() };
+        let snapshot = taken(&state, &mut blobs);
+        let id = BlobId { scope: SCOPE, number: snapshot.blob };
+        let bytes = blobs.read(id, 0, usize::MAX).unwrap();
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1;
+            blobs.put(id, &bytes).unwrap();
+            assert_eq!(thawed(&snapshot, &mut blobs), Err(NotRestored::Damaged), "byte {at}");
+        }
+        for len in [0, bytes.len() - 1] {
+            blobs.put(id, &bytes[..len]).unwrap();
+            assert_eq!(thawed(&snapshot, &mut blobs), Err(NotRestored::Damaged), "{len} bytes");
+        }
+        blobs.put(id, &[&bytes[..], b"more"].concat()).unwrap();
+        assert_eq!(thawed(&snapshot, &mut blobs), Err(NotRestored::Damaged), "a longer one");
+        blobs.delete(id).unwrap();
+        assert_eq!(thawed(&snapshot, &mut blobs), Err(NotRestored::Damaged), "none");
+        // Just as it was announced, and nothing that this state machine could take.
+        let refused = State { numbers: vec![13], ..State::default() };
+        let refused = taken(&refused, &mut store());
+        assert_eq!(thawed(&refused, &mut store()), Err(NotRestored::Damaged));
+        let mut blobs = store();
+        let refused = taken(&State { numbers: vec![13], ..State::default() }, &mut blobs);
+        assert_eq!(thawed(&refused, &mut blobs), Err(NotRestored::Unfit));
+        for bytes in [&b""[..], b"\x02", b"\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x01\x00"] {
+            blobs.put(id, bytes).unwrap();
+            let crc = crc32fast::hash(bytes);
+            let other = Snapshot::of(LogId::new(2, 7), alone(), 4, bytes.len() as u64, crc);
+            assert_eq!(thawed(&other, &mut blobs), Err(NotRestored::Unfit), "{bytes:?}");
+        }
+    }
+}
