@@ -325,6 +325,7 @@ impl Raft {
                 self.change(cx);
             }
             Outcome::Conflict { refused, hint } => {
+                self.hear_refusal(from, refused, cx);
                 let hinted = log_hint(self, hint);
                 let Some(peer) = self.peer_mut(from) else { return };
                 // An answer older than what matched since, or to another question than the last: no news.
@@ -342,6 +343,9 @@ impl Raft {
 
     /// Takes note that a follower answered in this term. False if the answer is for somebody else.
     pub(super) fn hear(&mut self, from: NodeId, term: Term, round: u64, cx: &mut Cx<'_, Raft>) -> bool {
+        if !self.hear_term(from, term, cx) {
+            return false;
+        }
         if term > self.term {
             self.learn_term(from, term, cx);
             return false;

@@ -48,6 +48,7 @@ mod quorum;
 mod read;
 mod record;
 mod recovery;
+mod rollback;
 mod state;
 mod step;
 mod transfer;

@@ -55,11 +55,14 @@ pub enum Mutation {
     SnapshotWithoutSessions,
     /// Pulls logs that are no more up to date than its own.
     PullAnyLog,
+    /// Counts the word of a voter that runs on an old copy of its disk. Not in [`Mutation::ALL`]: no campaign puts disks
+    /// back, as no protocol survives what nobody can find out.
+    OldDiskCounts,
 }
 
 #[cfg(feature = "mutations")]
 impl Mutation {
-    /// All of them, by the names that campaigns use.
+    /// Those that campaigns find, by name.
     pub const ALL: [(&'static str, Mutation); 25] = [
         ("ack-before-sync", Mutation::AckBeforeSync),
         ("leader-counts-itself-early", Mutation::LeaderCountsItselfEarly),
