@@ -125,9 +125,16 @@ impl Raft {
         self.counters.campaigns += 1;
         self.term = term;
         self.vote = Some(self.id);
+        // Nobody leads that term yet. Whoever hands over led the one before, and must not be taken for its leader.
+        if self.leader.take().is_some() {
+            // News, no promise.
+            cx.emit_now(Event::Following { term, leader: None });
+        }
         self.role = Role::Candidate { voted: self.write_hard(cx) };
         self.wait_for_election(cx);
-        self.forget_votes();
+        if !self.config.suffers(Mutation::PreVoteCountsAsVote) {
+            self.forget_votes();
+        }
         let candidacy = Candidacy { group: self.group, term, last: self.log.last(), handed_over };
         cx.send(self.everybody.clone(), Msg::Vote(candidacy));
         self.count_votes(cx);
