@@ -1,6 +1,8 @@
 //! The simulator's campaigns behind one program: whole clusters under every fault, seed after seed.
 
-use quorate_examples::campaign::{Figures, Planted, Protocol, Ran, by_name, mutations, planted, table};
+use quorate_examples::campaign::{
+    Figures, Planted, Protocol, Ran, by_name, by_test, mutations, planted, table,
+};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -91,6 +93,9 @@ fn oracle() -> ExitCode {
         };
         missed |= by == "NOBODY";
         println!("{mutation:<34} {:>8} {needed:>12} {budget:>7}  {by}", protocol.name);
+    }
+    for (mutation, test) in by_test() {
+        println!("{mutation:<34} {:>8} {:>12} {:>7}  {test}", "raft", "-", "-");
     }
     if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -10,7 +10,7 @@ mod plans;
 mod report;
 mod work;
 
-pub use oracle::{Caught, Planted, planted};
+pub use oracle::{Caught, Planted, by_test, planted};
 pub use report::{Figures, Ran, table};
 
 use bytes::Bytes;

@@ -62,6 +62,12 @@ impl Raft {
             && candidacy.term > self.term
             && self.is_plausible(candidacy.term)
             && self.is_up_to_date(candidacy.last);
+        if granted && self.config.suffers(Mutation::PreVoteHeardAsLeader) {
+            self.bound_until = cx.now + self.config.election_timeout;
+        }
+        if granted && self.config.suffers(Mutation::PreVoteFreesVote) {
+            self.vote = None;
+        }
         // A refusal tells this replica's own term, so that one that lags behind learns it and is not stuck
         // asking for a term that is over.
         let term = if granted { candidacy.term } else { self.term };
@@ -71,7 +77,7 @@ impl Raft {
         // Promises nothing: a grant neither moves a timer nor binds the vote.
         cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last }));
         // One that has no vote any more and was not told, as it was away.
-        if !self.is_voter(from) {
+        if !self.is_voter(from) && !self.config.suffers(Mutation::RemovedNotTold) {
             self.on_join(from, cx);
         }
     }
@@ -85,14 +91,16 @@ impl Raft {
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
-        if !reply.granted && reply.term > self.term {
+        let deaf = self.config.suffers(Mutation::PreVoteTermNotLearned);
+        if !reply.granted && reply.term > self.term && !deaf {
             return self.learn_term(from, reply.term, cx);
         }
         if !reply.granted {
             return self.on_refused(from, reply.last, cx);
         }
         // An answer to an earlier round, or one that comes after the campaign began, starts nothing.
-        if self.role != Role::PreCandidate || reply.term != self.term.saturating_add(1) {
+        let stale = self.role != Role::PreCandidate || reply.term != self.term.saturating_add(1);
+        if stale && !self.config.suffers(Mutation::StalePreVoteCampaigns) {
             return;
         }
         if let Some(peer) = self.peer_mut(from) {
@@ -164,14 +172,20 @@ impl Raft {
         let free = self.vote.is_none() || self.vote == Some(from) || self.config.suffers(Mutation::VoteTwice);
         // Without regard to whether this replica is a voter by its own log: the candidate's may say so (etcd/raft #10998),
         // and it counts the vote by the journal that it knows.
-        let granted = term == self.term && free && !bound && self.is_up_to_date(last);
+        let able = self.may_vote() || !self.config.suffers(Mutation::LearnerRefusesVote);
+        let granted = term == self.term && free && !bound && able && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
             self.write_hard(cx);
             self.wait_for_election(cx);
         }
+        let reply = Msg::VoteReply(VoteReply { term: self.term, granted, last: self.log.last() });
+        if self.config.suffers(Mutation::VoteBeforeSync) {
+            // The planted bug: this does promise something.
+            return cx.send_now(from, reply);
+        }
         // Once the vote is on disk.
-        cx.send(from, Msg::VoteReply(VoteReply { term: self.term, granted, last: self.log.last() }));
+        cx.send(from, reply);
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {

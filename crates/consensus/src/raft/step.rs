@@ -22,7 +22,7 @@ impl Protocol for Raft {
             Input::Command(Cmd::Transfer { to }) => self.on_transfer(to, cx),
             Input::Command(Cmd::Change { request, change }) => self.on_change(request, *change, cx),
             Input::Command(Cmd::Abstain) => {
-                self.abstains = true;
+                self.abstains = !self.config.suffers(Mutation::LostStateStands);
                 self.on_step_down(cx);
             }
             Input::Wake => self.on_wake(cx),
@@ -48,7 +48,8 @@ impl Raft {
     fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Cx<'_, Raft>) {
         if let Some(group) = msg.group() {
             self.recognise(group, cx);
-            if self.group != 0 && group != self.group {
+            let other = self.group != 0 && group != self.group;
+            if other && !self.config.suffers(Mutation::OtherFoundingHeard) {
                 self.counters.foreign += 1;
                 return;
             }
@@ -103,7 +104,7 @@ impl Raft {
             cx.emit_now(Event::Restore(snapshot.clone()));
         }
         // Whom it acknowledged in its last life is forgotten. (Before the first term nobody.)
-        if self.term > 0 {
+        if self.term > 0 && !self.config.suffers(Mutation::UnboundAfterBoot) {
             self.bound_until = cx.now + self.config.election_timeout;
         }
         self.wait_for_election(cx);
@@ -114,11 +115,16 @@ impl Raft {
             LinkState::Down => self.links.remove(&id),
             LinkState::Up(boot) => self.links.insert(id, boot),
         };
+        let forgives = self.config.suffers(Mutation::AcknowledgedOnAnotherDisk);
         let Some(peer) = self.peer_mut(id) else { return };
         match state {
             LinkState::Down => peer.boot = None,
             LinkState::Up(boot) => {
+                let matched = peer.matched;
                 peer.greet(boot);
+                if forgives {
+                    peer.matched = matched;
+                }
                 if !self.is_founded() {
                     self.pin(id, boot, cx);
                 }

@@ -2,7 +2,7 @@
 //! entry, and has it stand for election at once. Should that come to nothing within an election timeout, the
 //! leader goes on as before. And resigning: a leader that stops by itself says so.
 
-use super::{Event, Msg, Raft, Role};
+use super::{Event, Msg, Mutation, Raft, Role};
 use quorate_core::{Cx, NodeId, Time};
 use std::time::Duration;
 
@@ -25,7 +25,10 @@ impl Raft {
         let able = voters.filter(|peer| to.is_none_or(|to| peer.id == to));
         // The one that is furthest takes over soonest; of equals the one heard of last.
         let target = able.max_by_key(|peer| (peer.matched, peer.heard_at)).map(|peer| peer.id);
-        let until = cx.now + self.config.election_timeout;
+        let until = match self.config.suffers(Mutation::TransferForEver) {
+            true => Time::NEVER,
+            false => cx.now + self.config.election_timeout,
+        };
         let (Some(to), Some(leader)) = (target, self.leader_mut()) else {
             // That nothing changed promises nothing.
             return cx.emit_now(Event::NotTransferred { begun: false });

@@ -1,6 +1,7 @@
 //! A cluster of typed replicas in one value: messages wait in a list until a test delivers them, time moves
 //! when a test says so, disks sync when a test says so.
 
+use crate::planted::planted;
 use quorate_consensus::raft::{
     Cmd, Commands, EntryKind, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record, Term,
 };
@@ -15,6 +16,8 @@ pub struct Cluster {
     /// From, to, what: in the order sent.
     pub wire: Vec<(NodeId, NodeId, Msg)>,
     pub now: Time,
+    /// By how much UTC is ahead of that, in nanoseconds.
+    pub wall_ahead: u64,
     /// Disks sync at once.
     pub sync: bool,
     /// Disks that never do.
@@ -155,6 +158,7 @@ impl Cluster {
             nodes: BTreeMap::new(),
             wire: Vec::new(),
             now: Time(1),
+            wall_ahead: 0,
             sync: true,
             hung: Vec::new(),
             config,
@@ -178,7 +182,7 @@ impl Cluster {
     /// (Re)starts a node on what is on its disk, and shakes hands with everybody.
     pub fn start(&mut self, id: NodeId) {
         let node = self.nodes.get_mut(&id).unwrap();
-        let raft = Raft::new(id, self.config.clone(), node.founding.clone()).unwrap();
+        let raft = Raft::new(id, planted(self.config.clone()), node.founding.clone()).unwrap();
         let mut turn = Turn::new(raft, TurnLimits::default());
         for record in node.disk.open() {
             turn.replay(record).unwrap();

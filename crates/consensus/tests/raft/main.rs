@@ -18,6 +18,7 @@ mod made;
 mod page;
 mod paper;
 mod partial;
+mod planted;
 mod ports;
 mod reads;
 mod replication;
