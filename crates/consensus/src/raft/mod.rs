@@ -48,6 +48,8 @@ mod read;
 mod record;
 mod state;
 mod step;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod transfer;
 
 use batch::OpenBatch;

@@ -10,6 +10,8 @@ impl Protocol for Raft {
     type Record = Record;
 
     fn step(&mut self, input: Input<Raft>, cx: &mut Cx<'_, Raft>) {
+        #[cfg(feature = "trace")]
+        let begun = super::trace::Begun::new(self, &input);
         match input {
             Input::Message { from, msg } => self.on_message(from, msg, cx),
             Input::Command(Cmd::Propose { first, commands }) => self.on_propose(first, commands, cx),
@@ -30,6 +32,8 @@ impl Protocol for Raft {
             Input::Link { peer, state } => self.on_link(peer, state, cx),
             Input::Start(boot) => self.on_start(boot, cx),
         }
+        #[cfg(feature = "trace")]
+        begun.end(self, cx);
     }
 
     fn wake_at(&self) -> Time {

@@ -24,6 +24,9 @@ pub struct Cluster {
     pub hung: Vec<NodeId>,
     pub config: RaftConfig,
     rng: Rng,
+    /// Every transition of every node, in order.
+    #[cfg(feature = "trace")]
+    pub transitions: Vec<String>,
 }
 
 pub struct Node {
@@ -106,6 +109,8 @@ struct Out<'a> {
     disk: &'a mut Disk,
     wire: &'a mut Vec<(NodeId, NodeId, Msg)>,
     events: &'a mut Vec<Event>,
+    #[cfg(feature = "trace")]
+    transitions: &'a mut Vec<String>,
 }
 
 impl Io<Raft> for Out<'_> {
@@ -122,6 +127,10 @@ impl Io<Raft> for Out<'_> {
         }
     }
     fn emit(&mut self, event: Event) {
+        #[cfg(feature = "trace")]
+        if let Event::Transition(transition) = &event {
+            return self.transitions.push(transition.to_string());
+        }
         self.events.push(event);
     }
 }
@@ -163,6 +172,8 @@ impl Cluster {
             hung: Vec::new(),
             config,
             rng: Rng::from_seed(0),
+            #[cfg(feature = "trace")]
+            transitions: Vec::new(),
         }
     }
 
@@ -221,8 +232,16 @@ impl Cluster {
         // Messages may be for somebody who is not there yet.
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(turn) = &mut node.turn else { return };
-        let mut out = Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
-        turn.step(input, self.now, Wall(self.now.0), &mut self.rng, &mut out);
+        let mut out = Out {
+            from: id,
+            disk: &mut node.disk,
+            wire: &mut self.wire,
+            events: &mut node.events,
+            #[cfg(feature = "trace")]
+            transitions: &mut self.transitions,
+        };
+        let wall = Wall(self.now.0 + self.wall_ahead);
+        turn.step(input, self.now, wall, &mut self.rng, &mut out);
         if self.sync {
             self.sync_node(id);
         }
@@ -237,9 +256,16 @@ impl Cluster {
         // What the durable one asks for is another sync's.
         while let Some(mark) = turn.sync_due() {
             node.disk.sync(node.disk.pending());
-            let mut out =
-                Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
-            turn.step(Input::Durable(mark), self.now, Wall(self.now.0), &mut self.rng, &mut out);
+            let mut out = Out {
+                from: id,
+                disk: &mut node.disk,
+                wire: &mut self.wire,
+                events: &mut node.events,
+                #[cfg(feature = "trace")]
+                transitions: &mut self.transitions,
+            };
+            let wall = Wall(self.now.0 + self.wall_ahead);
+            turn.step(Input::Durable(mark), self.now, wall, &mut self.rng, &mut out);
         }
     }
 

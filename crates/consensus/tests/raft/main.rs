@@ -29,6 +29,8 @@ mod snapshots;
 mod strangers;
 mod tally;
 mod through_leader;
+#[cfg(feature = "trace")]
+mod trace;
 mod transcripts;
 mod transfer;
 mod voters;
