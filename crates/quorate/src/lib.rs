@@ -5,6 +5,7 @@
 //! Where things are:
 //! * [`Node`]: what a node is made of, and where it runs.
 //! * [`raft`]: a replicated state machine, its handle, its sessions.
+//! * [`recovery`]: what to do when a quorum of its disks is gone for ever.
 //! * [`transport`], [`journal`]: what connects a node with the world outside, and suites to test your own.
 //! * `sim`: the same nodes in a world that replays from one integer (feature `sim`).
 //!
@@ -36,6 +37,7 @@
 //! ```
 
 mod builder;
+pub mod recovery;
 pub mod work;
 
 pub use builder::{ConfigError, Node, NodeBuilder, NodeError, Problem};

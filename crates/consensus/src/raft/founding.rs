@@ -160,7 +160,7 @@ impl Raft {
 }
 
 /// FNV-1a 64, and never 0. It tells apart what is not made to collide; no secret rests on it.
-struct Digest(u64);
+pub(super) struct Digest(u64);
 
 impl Default for Digest {
     fn default() -> Self {
@@ -169,13 +169,13 @@ impl Default for Digest {
 }
 
 impl Digest {
-    fn add(&mut self, bytes: &[u8]) {
+    pub fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
 
-    fn finish(self) -> u64 {
+    pub fn finish(self) -> u64 {
         self.0.max(1)
     }
 }

@@ -2,11 +2,12 @@
 
 use super::{
     Batch, Configuration, Founding, Index, Log, LogId, Mutation, RaftConfig, RaftConfigError, Record,
-    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer,
+    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer, preference::MadeWay,
 };
 use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One replica of a replicated log (Ongaro and Ousterhout, 2014), as a value. Sees bytes only.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,9 +56,13 @@ pub struct Raft {
     /// Stands for election no more.
     pub(super) abstains: bool,
     pub(super) election_at: Time,
+    /// By how much more than the timeout it waits, as drawn last.
+    pub(super) spread: Duration,
     pub(super) heard_leader_at: Option<Time>,
     /// Gives no vote before, as somebody may read by lease; see [`super::lease`].
     pub(super) bound_until: Time,
+    /// The last time it handed over to a more preferred voter.
+    pub(super) made_way: Option<MadeWay>,
     /// For records of entries: the last index they reach, and their mark. For compaction.
     pub(super) marks: VecDeque<(Index, Mark)>,
     pub(super) replayed: Mark,
@@ -94,6 +99,8 @@ pub struct RaftCounters {
     pub transfers: u64,
     /// Times that came to nothing.
     pub transfers_failed: u64,
+    /// Those to a voter that is preferred, by itself.
+    pub made_way: u64,
     /// Times it stood for election because the leader handed over.
     pub took_over: u64,
     /// Times it stopped leading because it heard no quorum.
@@ -164,8 +171,10 @@ impl Raft {
             referred: false,
             abstains: false,
             election_at: Time::NEVER,
+            spread: Duration::ZERO,
             heard_leader_at: None,
             bound_until: Time::ZERO,
+            made_way: None,
             marks: VecDeque::new(),
             replayed: Mark(0),
             counters: RaftCounters::default(),
