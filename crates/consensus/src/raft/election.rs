@@ -1,7 +1,7 @@
 //! Elections: pre-vote, vote, and who may not disturb whom (Raft §5.2, §5.4.1; thesis §9.6).
 
 use super::{Candidacy, Event, LogId, Msg, Mutation, Raft, Role, Term, VoteReply, configuration::Decision};
-use quorate_core::{Cx, NodeId};
+use quorate_core::{Cx, NodeId, Time};
 use std::time::Duration;
 
 const TERMS_AHEAD_MAX: Term = u32::MAX as Term;
@@ -14,8 +14,13 @@ impl Raft {
     pub(super) fn wait_for_election(&mut self, cx: &mut Cx<'_, Raft>) {
         let least = self.config.election_timeout;
         let mut draw = || cx.rng.within(0..least.as_nanos() as u64);
-        let spread = draw().min(draw());
-        self.election_at = cx.now + least + Duration::from_nanos(spread) + self.config.deference(self.id);
+        self.spread = Duration::from_nanos(draw().min(draw())) + self.config.deference(self.id);
+        self.wait_again(cx.now);
+    }
+
+    /// The same wait from now on: the leader was heard.
+    pub(super) fn wait_again(&mut self, now: Time) {
+        self.election_at = now + self.config.election_timeout + self.spread;
     }
 
     /// A vote was refused, so somebody else may stand as well, and perhaps nobody wins this term. The timeout is at least ten
@@ -64,6 +69,12 @@ impl Raft {
             && self.is_plausible(candidacy.term)
             && self.is_up_to_date(candidacy.last)
             && !self.is_rolled_back();
+        if granted && self.config.suffers(Mutation::PreVoteHeardAsLeader) {
+            self.bound_until = cx.now + self.config.election_timeout;
+        }
+        if granted && self.config.suffers(Mutation::PreVoteFreesVote) {
+            self.vote = None;
+        }
         // A refusal tells this replica's own term, so that one that lags behind learns it and is not stuck
         // asking for a term that is over.
         let term = if granted { candidacy.term } else { self.term };
@@ -73,7 +84,7 @@ impl Raft {
         // Promises nothing: a grant neither moves a timer nor binds the vote.
         cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last }));
         // One that has no vote any more and was not told, as it was away.
-        if !self.is_voter(from) {
+        if !self.is_voter(from) && !self.config.suffers(Mutation::RemovedNotTold) {
             self.on_join(from, cx);
         }
     }
@@ -88,14 +99,16 @@ impl Raft {
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
-        if !reply.granted && reply.term > self.term {
+        let deaf = self.config.suffers(Mutation::PreVoteTermNotLearned);
+        if !reply.granted && reply.term > self.term && !deaf {
             return self.learn_term(from, reply.term, cx);
         }
         if !reply.granted {
             return self.on_refused(from, reply.last, cx);
         }
         // An answer to an earlier round, or one that comes after the campaign began, starts nothing.
-        if self.role != Role::PreCandidate || reply.term != self.term.saturating_add(1) {
+        let stale = self.role != Role::PreCandidate || reply.term != self.term.saturating_add(1);
+        if stale && !self.config.suffers(Mutation::StalePreVoteCampaigns) {
             return;
         }
         if let Some(peer) = self.peer_mut(from) {
@@ -128,9 +141,16 @@ impl Raft {
         self.counters.campaigns += 1;
         self.term = term;
         self.vote = Some(self.id);
+        // Nobody leads that term yet. Whoever hands over led the one before, and must not be taken for its leader.
+        if self.leader.take().is_some() {
+            // News, no promise.
+            cx.emit_now(Event::Following { term, leader: None });
+        }
         self.role = Role::Candidate { voted: self.write_hard(cx) };
         self.wait_for_election(cx);
-        self.forget_votes();
+        if !self.config.suffers(Mutation::PreVoteCountsAsVote) {
+            self.forget_votes();
+        }
         let candidacy = Candidacy { group: self.group, term, last: self.log.last(), handed_over };
         cx.send(self.everybody.clone(), Msg::Vote(candidacy));
         self.count_votes(cx);
@@ -163,15 +183,21 @@ impl Raft {
         let free = self.vote.is_none() || self.vote == Some(from) || self.config.suffers(Mutation::VoteTwice);
         // Without regard to whether this replica is a voter by its own log: the candidate's may say so (etcd/raft #10998),
         // and it counts the vote by the journal that it knows.
-        let granted =
-            term == self.term && free && !bound && self.is_up_to_date(last) && !self.is_rolled_back();
+        let able = self.may_vote() || !self.config.suffers(Mutation::LearnerRefusesVote);
+        let able = able && !self.is_rolled_back();
+        let granted = term == self.term && free && !bound && able && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
             self.write_hard(cx);
             self.wait_for_election(cx);
         }
+        let reply = Msg::VoteReply(VoteReply { term: self.term, granted, last: self.log.last() });
+        if self.config.suffers(Mutation::VoteBeforeSync) {
+            // The planted bug: this does promise something.
+            return cx.send_now(from, reply);
+        }
         // Once the vote is on disk.
-        cx.send(from, Msg::VoteReply(VoteReply { term: self.term, granted, last: self.log.last() }));
+        cx.send(from, reply);
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {

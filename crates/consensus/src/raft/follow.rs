@@ -44,9 +44,10 @@ impl Raft {
             cx.send(from, reply);
         }
         // Not beyond what is known to be the leader's: a longer log here may end in somebody else's entries.
-        let known = match self.config.suffers(Mutation::CommitBeyondMatched) {
-            true => self.log.last().index,
-            false => matched,
+        let known = match () {
+            _ if self.config.suffers(Mutation::CommitBeyondMatched) => self.log.last().index,
+            _ if self.config.suffers(Mutation::CommitBeyondLog) => Index::MAX,
+            _ => matched,
         };
         self.learn_commit(commit.min(known), cx);
         if self.commit >= commit {
@@ -80,11 +81,15 @@ impl Raft {
             self.group = group;
             cx.append(Record::Joined { group });
         }
+        // Drawn once a leader, as an append comes much more often than an election.
+        match self.leader == Some(from) {
+            true => self.wait_again(cx.now),
+            false => self.wait_for_election(cx),
+        }
         self.follow(term, Some(from), cx);
         self.heard_leader_at = Some(cx.now);
         self.bound_until = cx.now + self.config.election_timeout;
         self.pull = None;
-        self.wait_for_election(cx);
         true
     }
 

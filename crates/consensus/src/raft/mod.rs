@@ -40,6 +40,7 @@ mod lease;
 mod log;
 mod msg;
 mod mutation;
+mod payload;
 mod peer;
 mod port;
 mod preference;
@@ -51,6 +52,8 @@ mod recovery;
 mod rollback;
 mod state;
 mod step;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod transfer;
 
 use batch::OpenBatch;

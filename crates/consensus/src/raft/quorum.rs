@@ -103,7 +103,10 @@ impl Raft {
             all.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
             return all[(configuration.nodes().len() / 2).max(1).min(all.len()) - 1];
         }
+        let usurps = self.config.suffers(Mutation::RemovedCountsItself) && !configuration.names(self.id);
+        let usurped = usurps.then(|| configuration.nodes().first().copied()).flatten();
         configuration.quorum_index(|voter| match voter.node == self.id {
+            _ if usurped == Some(voter.node) => own,
             true if self.journal() == Some(voter.journal) => own,
             true => 0,
             false => self.peer(voter.node).filter(|peer| self.hears_as(peer, voter)).map_or(0, &reached),

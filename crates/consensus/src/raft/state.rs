@@ -7,6 +7,7 @@ use super::{
 use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One replica of a replicated log (Ongaro and Ousterhout, 2014), as a value. Sees bytes only.
 #[derive(Clone, PartialEq, Debug)]
@@ -58,6 +59,8 @@ pub struct Raft {
     /// Stands for election no more.
     pub(super) abstains: bool,
     pub(super) election_at: Time,
+    /// By how much more than the timeout it waits, as drawn last.
+    pub(super) spread: Duration,
     pub(super) heard_leader_at: Option<Time>,
     /// Gives no vote before, as somebody may read by lease; see [`super::lease`].
     pub(super) bound_until: Time,
@@ -174,6 +177,7 @@ impl Raft {
             referred: false,
             abstains: false,
             election_at: Time::NEVER,
+            spread: Duration::ZERO,
             heard_leader_at: None,
             bound_until: Time::ZERO,
             made_way: None,

@@ -18,6 +18,7 @@ mod made;
 mod page;
 mod paper;
 mod partial;
+mod planted;
 mod ports;
 mod preference;
 mod reads;
@@ -31,6 +32,8 @@ mod snapshots;
 mod strangers;
 mod tally;
 mod through_leader;
+#[cfg(feature = "trace")]
+mod trace;
 mod transcripts;
 mod transfer;
 mod voters;

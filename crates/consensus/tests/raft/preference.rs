@@ -192,7 +192,7 @@ fn nobody_makes_way_while_voters_change_or_for_one_without_a_vote() {
     // On another disk it has no vote.
     let boot = quorate_core::Boot { incarnation: 1, journal: JournalId(44) };
     cluster.crash(NodeId(4));
-    cluster.pass_where(1000, |_, to| to != NodeId(4));
+    cluster.pass_where(1_000 + PATIENCE_MS, |_, to| to != NodeId(4));
     let leader = cluster.leader().unwrap();
     cluster.step(leader, Input::Link { peer: NodeId(4), state: LinkState::Up(boot) });
     assert_eq!(leader, C);

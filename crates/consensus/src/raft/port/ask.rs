@@ -122,6 +122,9 @@ pub enum RaftNotice {
         /// The leader.
         leader: Option<NodeId>,
     },
+    /// What a step made of this replica.
+    #[cfg(feature = "trace")]
+    Transition(Box<crate::raft::trace::Transition>),
     /// Who decides from this entry on is committed. During a change there are two: the joint one, then the new one.
     Configured {
         /// The entry, or the one that a snapshot stands for.

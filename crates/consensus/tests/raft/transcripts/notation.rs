@@ -240,6 +240,8 @@ impl Names {
             Event::Retired { term } => format!("leads no more, t{term}"),
             Event::Following { term, leader: Some(leader) } => format!("follows {} in t{term}", leader.0),
             Event::Following { term, leader: None } => format!("knows no leader in t{term}"),
+            #[cfg(feature = "trace")]
+            Event::Transition(transition) => transition.to_string(),
         }
     }
 }
