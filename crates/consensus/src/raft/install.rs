@@ -51,7 +51,7 @@ impl Raft {
             self.counters.nonsense += 1;
             return;
         }
-        if last.index <= self.commit {
+        if last.index <= self.commit && !self.config.suffers(Mutation::SnapshotOfThePast) {
             // Everything that it stands for is here already.
             return self.answer_match(from, round, self.commit, cx);
         }
@@ -78,7 +78,8 @@ impl Raft {
         let Some(install) = &mut self.install else { return };
         let Install { given, stored, stage, snapshot: Snapshot { blob, total, .. }, .. } = **install;
         let bytes = data.len() as u64;
-        let next = offset == given && bytes > 0 && bytes <= total.saturating_sub(offset);
+        let fits = offset == given || self.config.suffers(Mutation::PiecesAnywhere);
+        let next = fits && bytes > 0 && bytes <= total.saturating_sub(given);
         // What the disk has not taken yet is bounded, whatever leaders send.
         let has_room = given == stored || given - stored + bytes <= window;
         if stage != Stage::Taking || !next || !has_room {
@@ -90,7 +91,7 @@ impl Raft {
         }
         install.given += bytes;
         // To be stored, and acknowledged when it is.
-        cx.emit_now(Event::StorePiece { blob, offset, total, data });
+        cx.emit_now(Event::StorePiece { blob, offset: given, total, data });
     }
 
     /// Too large, not restorable by this state machine, or there is none any more.
@@ -210,6 +211,7 @@ impl Raft {
         let Install { from, term, round, snapshot, .. } = *install;
         match result {
             Ok(()) => {}
+            Err(_) if self.config.suffers(Mutation::FailedInstallCounts) => {}
             Err(NotRestored::Unread) => {
                 // It is there: whoever sends the same brings about another try.
                 self.counters.snapshots_unread += 1;

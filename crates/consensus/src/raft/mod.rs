@@ -49,10 +49,13 @@ mod quorum;
 mod read;
 mod record;
 mod recovery;
+mod rollback;
 mod sending;
 mod snapshot;
 mod state;
 mod step;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod transfer;
 
 use batch::OpenBatch;

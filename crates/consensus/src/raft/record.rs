@@ -1,7 +1,7 @@
 //! What a replica must not forget.
 
 use super::{Batch, Configuration, LogId, Pin, Term, batch::BatchHead};
-use quorate_core::{Decoder, Encoder, NodeId, Wire, WireError};
+use quorate_core::{Decoder, Encoder, JournalId, NodeId, Wire, WireError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -38,6 +38,11 @@ pub enum Record {
     Receiving(Snapshot),
     /// All founders have written down the same pins: they are the first configuration.
     AllMet,
+    /// A voter's journal, or this one, was put back to an earlier copy: what is promised under it does not count.
+    RolledBack {
+        /// Its name.
+        journal: JournalId,
+    },
 }
 
 /// The state machine and the sessions after an entry. Their bytes are an object beside the journal (docs/adr/0010); this is
@@ -94,6 +99,7 @@ enum Part {
     Snapshot(SnapshotHead),
     Begins(LogId),
     AllMet,
+    RolledBack(JournalId),
     Receiving(SnapshotHead),
 }
 
@@ -117,6 +123,7 @@ impl Wire for Record {
             Record::Founded { voters } => to.part(&Part::Founded(voters.clone())),
             Record::Joined { group } => to.part(&Part::Joined(*group)),
             Record::AllMet => to.part(&Part::AllMet),
+            Record::RolledBack { journal } => to.part(&Part::RolledBack(*journal)),
             Record::Begins(id) => to.part(&Part::Begins(*id)),
             Record::Pinned(pin) => to.part(&Part::Pinned(*pin)),
             Record::Hard { term, vote } => to.part(&Part::Hard(*term, *vote)),
@@ -134,6 +141,7 @@ impl Wire for Record {
             Part::Founded(voters) => Record::Founded { voters },
             Part::Joined(group) => Record::Joined { group },
             Part::AllMet => Record::AllMet,
+            Part::RolledBack(journal) => Record::RolledBack { journal },
             Part::Begins(id) => Record::Begins(id),
             Part::Pinned(pin) => Record::Pinned(pin),
             Part::Hard(term, vote) => Record::Hard { term, vote },

@@ -73,6 +73,7 @@ impl Raft {
         base.extend(self.snapshot.clone().map(Record::Snapshot));
         base.extend(self.receiving.clone().map(Record::Receiving));
         base.push(Record::Begins(self.log.base()));
+        base.extend(self.old_disks());
         cx.compact(upto, base);
         // A compaction has no mark of its own. Behind it goes a record that has one, so that what is promised or
         // removed because of it waits for it to be on disk.

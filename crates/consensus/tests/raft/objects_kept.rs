@@ -86,8 +86,8 @@ fn the_same_snapshot_goes_on_under_the_next_leader() {
 }
 
 /// Half of one snapshot, the rest of another that stands for the same entry: how far the second one is said to have come.
-fn continued(config: RaftConfig, restart: bool) -> Option<u64> {
-    let (mut cluster, group) = follower(config);
+fn continued(restart: bool) -> Option<u64> {
+    let (mut cluster, group) = follower(RaftConfig::default());
     cluster.deliver(L, F, piece(group, 1, STATE, 0, 8));
     if restart {
         cluster.crash(F);
@@ -99,9 +99,9 @@ fn continued(config: RaftConfig, restart: bool) -> Option<u64> {
 }
 
 #[test]
-fn another_snapshot_of_the_same_entry_begins_anew() {
+pub fn another_snapshot_of_the_same_entry_begins_anew() {
     for restart in [false, true] {
-        assert_eq!(continued(RaftConfig::default(), restart), Some(0));
+        assert_eq!(continued(restart), Some(0));
     }
     let (mut cluster, group) = follower(RaftConfig::default());
     cluster.deliver(L, F, piece(group, 1, STATE, 0, 8));
@@ -110,17 +110,6 @@ fn another_snapshot_of_the_same_entry_begins_anew() {
     assert!(is_installed(&mut cluster, OTHER));
     let second = objects(&mut cluster, F).numbers();
     assert!(second.len() == 1 && first != second, "{first:?} {second:?}");
-}
-
-#[cfg(feature = "mutations")]
-#[test]
-fn going_on_with_any_snapshot_would_be_seen() {
-    use quorate_consensus::raft::Mutation;
-    let mutation = Some(Mutation::ResumeAnySnapshot);
-    for restart in [false, true] {
-        let config = RaftConfig { mutation, ..RaftConfig::default() };
-        assert_eq!(continued(config, restart), Some(8));
-    }
 }
 
 #[test]
@@ -135,7 +124,7 @@ fn a_snapshot_that_is_not_needed_any_more_leaves_nothing() {
 
 // Whatever the moment of a crash: what the journal names is there, and what it does not name is removed.
 #[test]
-fn the_object_before_is_removed_when_the_record_of_the_next_one_is_on_disk() {
+pub fn the_object_before_is_removed_when_the_record_of_the_next_one_is_on_disk() {
     for kept in 0..4 {
         let (mut cluster, group) = follower(RaftConfig { trailing_entries: 0, ..RaftConfig::default() });
         cluster.deliver(L, F, append(group, 1, LogId::ZERO, 6, vec![entries(1, 1, 3), entries(4, 1, 3)]));

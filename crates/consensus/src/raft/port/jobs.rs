@@ -10,6 +10,9 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// A snapshot is taken once enough log was applied, by bytes or by entries: the view is frozen where the state is,
     /// serialised elsewhere.
     pub(super) fn freeze(&mut self, raft: &Raft) -> Option<Job> {
+        if self.serialising && self.config.suffers(Mutation::TriggerLost) {
+            self.applied_since = (0, 0);
+        }
         let (bytes, entries) = self.applied_since;
         let due = bytes >= self.config.snapshot_log_bytes
             || entries >= self.config.snapshot_log_entries
