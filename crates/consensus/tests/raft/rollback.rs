@@ -109,8 +109,10 @@ fn what_was_found_out_outlives_restarts_and_compaction_on_both_sides() {
     ids(3).into_iter().for_each(|id| cluster.crash(id));
     cluster.wire.clear();
     for id in [leader, voter, other] {
-        let named = cluster.nodes[&id].disk.records().filter(|r| matches!(r, Record::RolledBack { .. }));
-        assert_eq!(named.count(), 1, "{id}");
+        // In the base, and perhaps behind it still.
+        let named = cluster.nodes[&id].disk.records();
+        let named: Vec<&Record> = named.filter(|r| matches!(r, Record::RolledBack { .. })).collect();
+        assert!(!named.is_empty() && named.iter().all(|record| *record == named[0]), "{id}: {named:?}");
     }
     // Met by one that remembers, and alone with one that does not: neither counts its word.
     for id in [voter, other] {
