@@ -101,6 +101,7 @@ caught! {
     a_voter_that_forgets_its_leader_is_caught: "unbound-by-newer-term",
     a_vote_for_a_shorter_log_is_caught: "vote-for-shorter-log",
     a_second_vote_in_a_term_is_caught: "vote-twice",
+    a_record_before_its_object_is_caught: "record-before-object",
     a_pre_vote_that_counts_as_a_vote_is_caught: "pre-vote-counts-as-vote",
     a_pre_vote_that_frees_the_vote_is_caught: "pre-vote-frees-vote",
     a_vote_before_the_sync_is_caught: "vote-before-sync",

@@ -28,6 +28,8 @@ pub(super) struct Leader {
     pub quorum_check_at: Time,
     /// When followers are told a commit index that no append has carried yet.
     pub notice_at: Time,
+    /// When some follower may be sent the next piece of a snapshot.
+    pub piece_at: Time,
     /// Bytes sealed and not committed: last index, bytes.
     pub uncommitted: VecDeque<(Index, usize)>,
     pub uncommitted_bytes: usize,
@@ -58,6 +60,7 @@ impl Raft {
             heartbeat_at: cx.now + self.config.heartbeat,
             quorum_check_at: cx.now + self.config.heartbeat,
             notice_at: Time::NEVER,
+            piece_at: Time::NEVER,
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
             transfer: None,
@@ -90,7 +93,8 @@ impl Raft {
         }
         let transfer = leader.transfer.map_or(Time::NEVER, |transfer| transfer.until);
         let changing = leader.changing.as_ref().map_or(Time::NEVER, |changing| changing.until);
-        leader.heartbeat_at.min(leader.quorum_check_at).min(leader.notice_at).min(transfer).min(changing)
+        let paced = leader.notice_at.min(leader.piece_at);
+        leader.heartbeat_at.min(leader.quorum_check_at).min(paced).min(transfer).min(changing)
     }
 
     /// Whether a further batch may leave: some follower's window is open, or there is no follower.
@@ -458,13 +462,7 @@ impl Raft {
         for at in 0..self.peers.len() {
             let (id, flow, prev) = (self.peers[at].id, self.peers[at].flow, self.peers[at].next - 1);
             match self.log.term_at(prev) {
-                // A lost piece is sent again with the heartbeat to one that was heard; otherwise it is only
-                // asked how far it has come.
-                _ if flow == Flow::Snapshot => {
-                    let heard = now.since(self.peers[at].heard_at) <= self.config.election_timeout;
-                    let bytes_max = if is_heartbeat && heard { self.config.chunk_bytes } else { 0 };
-                    self.send_chunk(id, bytes_max, cx);
-                }
+                _ if flow == Flow::Snapshot => self.ask_how_far(id, is_heartbeat, cx),
                 Some(term) => self.send_append(id, LogId::new(term, prev), Batches::None, cx),
                 // The log moved on while nothing was heard of it.
                 None => self.send_what_is_gone(id, cx),
@@ -484,6 +482,10 @@ impl Raft {
             self.broadcast(cx);
         }
         let Some(leader) = self.leader_mut() else { return };
+        if leader.piece_at <= cx.now {
+            self.on_piece_time(cx);
+        }
+        let Some(leader) = self.leader_mut() else { return };
         if leader.quorum_check_at <= cx.now {
             self.check_quorum(cx);
         }
@@ -496,6 +498,10 @@ impl Raft {
         let Some(leader) = self.leader_mut() else { return };
         leader.quorum_check_at = now + heartbeat;
         self.forget_silent_learners(now);
+        if self.objects.len() > 1 {
+            // Of an older snapshot, perhaps, that nobody is sent any more.
+            self.discard_unneeded(cx);
+        }
         let Some(leader) = self.leader_mut() else { return };
         let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);
         let stalled = stalled && !self.config.suffers(Mutation::StalledDiskLeads);

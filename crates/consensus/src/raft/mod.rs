@@ -50,6 +50,8 @@ mod read;
 mod record;
 mod recovery;
 mod rollback;
+mod sending;
+mod snapshot;
 mod state;
 mod step;
 #[cfg(feature = "trace")]
@@ -59,7 +61,7 @@ mod transfer;
 use batch::OpenBatch;
 pub use batch::{Batch, Entries, Entry, EntryKind};
 pub use change::{Change, NotChanged};
-pub use cmd::{Cmd, Event};
+pub use cmd::{Cmd, Event, NotRead, NotRestored};
 pub use commands::{Commands, Gathered};
 pub use config::{Founding, RaftConfig, RaftConfigError};
 pub use configuration::{Configuration, ConfigurationError, Electors, Quorums, Voter};
