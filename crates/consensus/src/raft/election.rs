@@ -67,7 +67,8 @@ impl Raft {
             && !self.is_stranger(from, candidacy.last)
             && candidacy.term > self.term
             && self.is_plausible(candidacy.term)
-            && self.is_up_to_date(candidacy.last);
+            && self.is_up_to_date(candidacy.last)
+            && !self.is_rolled_back();
         if granted && self.config.suffers(Mutation::PreVoteHeardAsLeader) {
             self.bound_until = cx.now + self.config.election_timeout;
         }
@@ -93,7 +94,8 @@ impl Raft {
     /// of no cluster promise anything.
     fn is_stranger(&self, candidate: NodeId, last: LogId) -> bool {
         let may_know_more = last > self.log.last();
-        self.group == 0 || !self.is_voter_by_name(candidate) && !may_know_more
+        let rolled_back = self.peer(candidate).is_some_and(|peer| peer.rolled_back);
+        self.group == 0 || rolled_back || !self.is_voter_by_name(candidate) && !may_know_more
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
@@ -156,6 +158,9 @@ impl Raft {
 
     pub(super) fn on_vote(&mut self, from: NodeId, candidacy: Candidacy, cx: &mut Cx<'_, Raft>) {
         let Candidacy { term, last, handed_over, .. } = candidacy;
+        if !self.hear_term(from, term, cx) {
+            return;
+        }
         // A vote for a voter that lost its disk would elect it with votes that it gave others and forgot.
         if self.is_stranger(from, last) {
             self.counters.strangers += 1;
@@ -179,6 +184,7 @@ impl Raft {
         // Without regard to whether this replica is a voter by its own log: the candidate's may say so (etcd/raft #10998),
         // and it counts the vote by the journal that it knows.
         let able = self.may_vote() || !self.config.suffers(Mutation::LearnerRefusesVote);
+        let able = able && !self.is_rolled_back();
         let granted = term == self.term && free && !bound && able && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
@@ -195,6 +201,9 @@ impl Raft {
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
+        if !self.hear_term(from, reply.term, cx) {
+            return;
+        }
         if reply.term > self.term {
             return self.learn_term(from, reply.term, cx);
         }

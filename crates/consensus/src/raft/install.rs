@@ -96,6 +96,7 @@ impl Raft {
         base.push(Record::Hard { term: self.term, vote: self.vote });
         base.extend(self.snapshot.clone().map(Record::Snapshot));
         base.push(Record::Begins(self.log.base()));
+        base.extend(self.old_disks());
         cx.compact(upto, base);
     }
 

@@ -343,6 +343,7 @@ impl Raft {
                 self.change(cx);
             }
             Outcome::Conflict { refused, hint } => {
+                self.hear_refusal(from, refused, cx);
                 let hinted = log_hint(self, hint);
                 let reverts = self.config.suffers(Mutation::StaleConflictReverts);
                 let Some(peer) = self.peer_mut(from) else { return };
@@ -364,6 +365,9 @@ impl Raft {
 
     /// Takes note that a follower answered in this term. False if the answer is for somebody else.
     pub(super) fn hear(&mut self, from: NodeId, term: Term, round: u64, cx: &mut Cx<'_, Raft>) -> bool {
+        if !self.hear_term(from, term, cx) {
+            return false;
+        }
         if term > self.term {
             self.learn_term(from, term, cx);
             return false;

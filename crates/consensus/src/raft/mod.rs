@@ -49,6 +49,7 @@ mod quorum;
 mod read;
 mod record;
 mod recovery;
+mod rollback;
 mod state;
 mod step;
 #[cfg(feature = "trace")]

@@ -130,6 +130,8 @@ planted! {
     OtherFoundingHeard = "other-founding-heard" by "strangers::a_node_with_a_different_founding_set_joins_no_quorum",
     /// What a node acknowledged on one disk counts for the next one.
     AcknowledgedOnAnotherDisk = "acknowledged-on-another-disk" by "strangers::an_acknowledgement_does_not_count_for_the_next_journal_of_the_same_node",
+    /// Counts the word of a voter that runs on an old copy of its disk.
+    OldDiskCounts = "old-disk-counts" by "rollback::nobody_is_elected_with_the_vote_of_a_disk_that_forgot_what_is_committed",
     /// Snapshots leave out the sessions, so that a repeated command is applied again.
     SnapshotWithoutSessions = "snapshot-without-sessions",
 }

@@ -78,6 +78,7 @@ impl Raft {
             Msg::Pulled(pulled) => self.on_pulled(from, pulled, cx),
             Msg::ReadIndex { request, .. } => self.on_read_index(from, request, cx),
             Msg::ReadIndexReply { request, index } => self.on_read_index_reply(from, request, index, cx),
+            Msg::RolledBack { journal, .. } => self.on_rolled_back(from, journal, cx),
             Msg::TakeOver { term, .. } => self.on_take_over(from, term, cx),
             Msg::Pins { founders, digest, ask } => self.on_pins(from, founders, digest, ask, cx),
         }
@@ -125,8 +126,8 @@ impl Raft {
             LinkState::Down => peer.boot = None,
             LinkState::Up(boot) => {
                 let matched = peer.matched;
-                peer.greet(boot);
-                if forgives {
+                self.meet(id, boot, cx);
+                if let Some(peer) = self.peer_mut(id).filter(|_| forgives) {
                     peer.matched = matched;
                 }
                 if !self.is_founded() {

@@ -200,6 +200,8 @@ impl Cluster {
         }
         node.boot.incarnation += 1;
         node.turn = Some(turn);
+        // What its last life said fits no session of this one.
+        self.wire.retain(|(from, _, _)| *from != id);
         let boot = node.boot;
         self.step(id, Input::Start(boot));
         let others: Vec<(NodeId, Boot)> = self
@@ -212,6 +214,19 @@ impl Cluster {
             self.step(id, Input::Link { peer: other, state: LinkState::Up(theirs) });
             self.step(other, Input::Link { peer: id, state: LinkState::Up(boot) });
         }
+    }
+
+    /// What is on a node's disk, and the lives that are counted there.
+    pub fn copy(&self, id: NodeId) -> (Disk, Boot) {
+        (self.nodes[&id].disk.clone(), self.nodes[&id].boot)
+    }
+
+    /// Crashes a node and starts it on a copy of its disk.
+    pub fn put_back(&mut self, id: NodeId, (disk, boot): (Disk, Boot)) {
+        self.crash(id);
+        let node = self.nodes.get_mut(&id).unwrap();
+        (node.disk, node.boot) = (disk, boot);
+        self.start(id);
     }
 
     /// Loses what is not on disk, and all that is on its way to the node.

@@ -25,6 +25,7 @@ mod reads;
 mod recovery;
 mod replication;
 mod requests;
+mod rollback;
 mod samples;
 mod smoke;
 mod snapshots;

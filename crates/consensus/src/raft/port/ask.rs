@@ -70,6 +70,9 @@ pub struct RaftStatus {
     pub sessions: usize,
     /// What the founding waits for; `None` once all founders have met.
     pub founding: Option<FoundingStatus>,
+    /// Voters whose disk was put back to an earlier copy: they count no more, this node included, and each needs an empty
+    /// journal.
+    pub rolled_back: Vec<NodeId>,
     /// Why the scope takes nothing any more.
     pub poisoned: Option<String>,
     /// What happened in this life.

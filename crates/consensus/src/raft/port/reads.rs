@@ -120,6 +120,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             waiting: self.promises.len() + self.leaderless.len() + self.reads_waiting(),
             sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
             founding: raft.founding(),
+            rolled_back: raft.rolled_back(),
             poisoned: self.poisoned.clone(),
             counters: raft.counters(),
         }
