@@ -15,7 +15,7 @@ const BUDGETS: &[(&str, &str, u64)] = &[
     ("raft", "commit-older-term-by-counting", 3_000),
     ("raft", "configuration-not-taken-back", 1_000),
     ("raft", "joint-by-one-body", 1_500),
-    ("raft", "journal-ignored", 2_000),
+    ("raft", "journal-ignored", 5_000),
     ("raft", "leader-counts-itself-early", 500),
     ("raft", "lease-outlives-transfer", 4_000),
     ("raft", "logs-by-length-only", 500),

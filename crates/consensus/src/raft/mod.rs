@@ -42,6 +42,7 @@ mod msg;
 mod mutation;
 mod payload;
 mod peer;
+mod placing;
 mod port;
 mod preference;
 mod pull;

@@ -127,7 +127,7 @@ impl Writing {
         let index = at / CHUNK_BYTES;
         // The chunk that it begins in is written again, with what it holds before.
         let mut front = Vec::new();
-        if at % CHUNK_BYTES > 0 {
+        if !at.is_multiple_of(CHUNK_BYTES) {
             self.read_chunk(index, &mut front)?;
             front.truncate((at % CHUNK_BYTES) as usize);
         }
