@@ -77,7 +77,7 @@ pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Res
     let voters = *rng.pick(&[2, 3, 3, 3, 5, 5]).unwrap();
     let config = RaftConfig {
         trailing_entries: rng.within(0..6),
-        chunk_bytes: 1 + rng.index(20),
+        chunk_bytes: 4 + rng.index(20),
         batch_bytes_max: *rng.pick(&[1, 8, 1 << 18]).unwrap(),
         inflight_max: 1 + rng.index(8),
         ..config.clone()
