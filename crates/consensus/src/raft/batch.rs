@@ -180,6 +180,27 @@ impl Batch {
         self.bytes.len() - entries.rest.len()
     }
 
+    /// The same entries in as few batches as there can be, in memory of their own. (Which record each came by is lost.)
+    pub(super) fn joined<'a>(batches: impl Iterator<Item = &'a Batch>, bytes_max: usize) -> Vec<Batch> {
+        let mut all: Vec<(Batch, BytesMut)> = Vec::new();
+        for batch in batches {
+            match all.last_mut() {
+                Some((last, bytes))
+                    if batch.kind == EntryKind::Command
+                        && (last.kind, last.term) == (batch.kind, batch.term)
+                        && bytes.len() + batch.len() <= bytes_max
+                        && last.count.checked_add(batch.count).is_some() =>
+                {
+                    last.count += batch.count;
+                    bytes.extend_from_slice(&batch.bytes);
+                }
+                _ => all.push((batch.clone(), BytesMut::from(&batch.bytes[..]))),
+            }
+        }
+        // Written once more, so that none keeps room that it does not need.
+        all.into_iter().map(|(batch, bytes)| Batch { bytes: Bytes::copy_from_slice(&bytes), ..batch }).collect()
+    }
+
     pub(super) fn encode(&self, to: &mut Encoder<'_>) {
         to.part(&self.head());
         self.encode_body(to);

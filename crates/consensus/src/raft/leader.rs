@@ -52,8 +52,8 @@ impl Raft {
             matched: 0,
             round: 1,
             reads: Reads::default(),
-            heartbeat_at: cx.now + self.config.heartbeat,
-            quorum_check_at: cx.now + self.config.heartbeat,
+            heartbeat_at: self.next_beat(cx.now),
+            quorum_check_at: self.next_beat(cx.now),
             notice_at: Time::NEVER,
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
@@ -408,7 +408,7 @@ impl Raft {
     /// those as well who do not answer.
     pub(super) fn broadcast(&mut self, cx: &mut Cx<'_, Raft>) {
         let (now, wall, leases) = (cx.now, cx.wall, self.config.lease_drift_ppm.is_some());
-        let heartbeat = now + self.config.heartbeat;
+        let heartbeat = self.next_beat(now);
         let Some(leader) = self.leader_mut() else { return };
         let is_heartbeat = leader.heartbeat_at <= now;
         if leases && is_heartbeat {
@@ -463,8 +463,9 @@ impl Raft {
     fn check_quorum(&mut self, cx: &mut Cx<'_, Raft>) {
         let (timeout, heartbeat) = (self.config.election_timeout, self.config.heartbeat);
         let now = cx.now;
+        let next = self.next_beat(now);
         let Some(leader) = self.leader_mut() else { return };
-        leader.quorum_check_at = now + heartbeat;
+        leader.quorum_check_at = next;
         self.forget_silent_learners(now);
         let Some(leader) = self.leader_mut() else { return };
         let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);

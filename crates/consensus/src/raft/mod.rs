@@ -29,10 +29,12 @@ mod commands;
 mod config;
 mod configuration;
 mod election;
+mod folded;
 mod follow;
 mod founding;
 mod history;
 mod ids;
+mod inner;
 mod install;
 mod joining;
 mod leader;
@@ -57,6 +59,7 @@ pub use cmd::{Cmd, Event};
 pub use commands::{Commands, Gathered};
 pub use config::{Founding, RaftConfig, RaftConfigError};
 pub use configuration::{Configuration, ConfigurationError, Electors, Quorums, Voter};
+pub(crate) use folded::{Folded, Shared};
 pub use founding::FoundingStatus;
 pub use ids::{Index, LogId, Term};
 pub use log::Log;
@@ -68,6 +71,7 @@ pub use msg::{
 use mutation::Mutation;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
+pub(crate) use port::{Ask, FoldedPort};
 pub use port::{QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId};
 pub use record::{Record, Snapshot};
 use state::Role;

@@ -12,7 +12,8 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Raft {
     pub(super) id: NodeId,
-    pub(super) config: RaftConfig,
+    /// Shared by all replicas that have the same.
+    pub(super) config: Arc<RaftConfig>,
     pub(super) founding: Founding,
     pub(super) boot: Option<Boot>,
 
@@ -57,6 +58,8 @@ pub struct Raft {
     pub(super) heard_leader_at: Option<Time>,
     /// Gives no vote before, as somebody may read by lease; see [`super::lease`].
     pub(super) bound_until: Time,
+    /// Its heartbeats fall on multiples of their interval, so that those of many leave together.
+    pub(super) on_grid: bool,
     /// For records of entries: the last index they reach, and their mark. For compaction.
     pub(super) marks: VecDeque<(Index, Mark)>,
     pub(super) replayed: Mark,
@@ -133,13 +136,25 @@ pub struct RaftCounters {
 
 impl Raft {
     /// A replica before its journal is replayed.
-    pub fn new(id: NodeId, config: RaftConfig, founding: Founding) -> Result<Raft, RaftConfigError> {
+    pub fn new(
+        id: NodeId,
+        config: impl Into<Arc<RaftConfig>>,
+        founding: Founding,
+    ) -> Result<Raft, RaftConfigError> {
+        let config = config.into();
         config.validate()?;
         let voters = founding.validated()?;
-        let mut raft = Raft {
+        let mut raft = Raft { founding, ..Raft::blank(id, config) };
+        raft.set_founders(voters);
+        Ok(raft)
+    }
+
+    /// One that knows nothing at all.
+    pub(super) fn blank(id: NodeId, config: Arc<RaftConfig>) -> Raft {
+        Raft {
             id,
             config,
-            founding,
+            founding: Founding::Join(Vec::new()),
             boot: None,
             founders: Vec::new(),
             group: 0,
@@ -165,12 +180,11 @@ impl Raft {
             election_at: Time::NEVER,
             heard_leader_at: None,
             bound_until: Time::ZERO,
+            on_grid: false,
             marks: VecDeque::new(),
             replayed: Mark(0),
             counters: RaftCounters::default(),
-        };
-        raft.set_founders(voters);
-        Ok(raft)
+        }
     }
 
     pub(super) fn set_founders(&mut self, founders: Vec<NodeId>) {
