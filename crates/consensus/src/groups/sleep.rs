@@ -44,23 +44,27 @@ pub(super) struct Asking {
 }
 
 /// Each sleep that ends soon makes the next one come so much later, in powers of two, at most.
-const RESTLESS_MAX: u8 = 5;
+const RESTLESS_MAX: u8 = 4;
 
 impl Groups {
-    /// A leader had its turn, with a heartbeat perhaps: whether it is time to ask for sleep.
+    /// A leader speaks again, before all have agreed: those that have are awake again.
+    pub(super) fn give_up_sleep(&mut self, group: GroupId, now: Time) {
+        let Some(awake) = self.awake_mut(group) else { return };
+        if awake.asking.take().is_some() {
+            awake.be_restless(now);
+            self.counters.restless += 1;
+        }
+    }
+
+    /// A leader was answered, or had its turn: whether it is time to ask for sleep. Between two heartbeats, once the one
+    /// before is answered by all: nothing is on its way then that would wake somebody again.
     pub(super) fn consider_sleep(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
         let Some(sleep_after) = self.config.sleep_after else { return };
         let patience = self.silence_after();
         let behind_too = self.config.suffers(GroupsMutation::SleepsWithFollowerBehind);
         let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { return };
         let wait = sleep_after.saturating_mul(1 << awake.restless.min(RESTLESS_MAX));
-        if cx.now.since(awake.active_at) < wait || !awake.raft.is_settled() {
-            return;
-        }
-        if awake.asking.take().is_some() {
-            // Not all have agreed; those that have are awake again by the heartbeat that came first.
-            self.counters.restless += 1;
-            awake.be_restless(cx.now);
+        if cx.now.since(awake.active_at) < wait || awake.asking.is_some() || !awake.raft.is_settled() {
             return;
         }
         let mut asked = Vec::new();
@@ -69,7 +73,7 @@ impl Groups {
             let is_there = heard.is_some_and(|at| cx.now.since(at) <= patience);
             match awake.raft.is_equal(id) || behind_too {
                 true if is_there => asked.push(id),
-                // It is there, or has just been, and is behind.
+                // It is there, or has just been, and is behind or has not answered.
                 false if is_there => return,
                 _ => {}
             }

@@ -73,8 +73,15 @@ impl Groups {
             self.counters.unknown += 1;
             return;
         }
+        if self.asleep_at(group).is_some_and(|asleep| asleep.folded.is_no_news(&msg)) {
+            return;
+        }
         self.wake_up(group, Why::Asked, cx);
+        let is_answer = matches!(msg, raft::Msg::AppendReply(_));
         self.enter(group, Input::Message { from, msg }, cx);
+        if is_answer {
+            self.consider_sleep(group, cx);
+        }
     }
 
     fn on_command(&mut self, group: GroupId, cmd: raft::Cmd, cx: &mut Cx<'_, Groups>) {
@@ -182,6 +189,7 @@ impl Groups {
         if !awake.raft.is_leader() {
             return self.stand(group, cx);
         }
+        self.give_up_sleep(group, cx.now);
         self.enter(group, Input::Wake, cx);
         self.consider_sleep(group, cx);
     }

@@ -6,7 +6,7 @@
 //! answer from before the sleep confirms nothing asked after it; a lease is gone.
 
 use super::{
-    Batch, Configuration, Founding, Index, Log, LogId, OpenBatch, Raft, RaftConfig, Record, Role, Snapshot, Term,
+    Batch, Configuration, Founding, Index, Log, LogId, Msg, OpenBatch, Outcome, Raft, RaftConfig, Record, Role, Snapshot, Term,
     configuration::Decision, history::History, inner::Kept, leader::Leader, lease::Lease, peer::Peer, read::Reads,
 };
 use quorate_core::{Boot, Mark, NodeId, Time};
@@ -118,6 +118,12 @@ impl Folded {
         .records(self.log.iter())
     }
 
+    /// Whether it is an answer to what this leader said before it slept, come late or twice.
+    pub fn is_no_news(&self, msg: &Msg) -> bool {
+        let Msg::AppendReply(reply) = msg else { return false };
+        self.leads() && reply.term <= self.term && matches!(reply.outcome, Outcome::Matched(_))
+    }
+
     /// Whether the voters for which this is true decide what is committed.
     pub fn is_quorum(&self, of: impl Fn(NodeId) -> bool) -> bool {
         let decides = |configuration: &Configuration| {
@@ -201,6 +207,7 @@ impl Leading {
             reads: Reads::default(),
             // Whoever woke up, too, hears at once that it is still led.
             heartbeat_at: now,
+            said_at: now,
             quorum_check_at: next_beat,
             notice_at: Time::NEVER,
             uncommitted: VecDeque::new(),

@@ -24,6 +24,8 @@ pub(super) struct Leader {
     pub round: u64,
     pub reads: Reads,
     pub heartbeat_at: Time,
+    /// When it spoke to all followers last.
+    pub said_at: Time,
     pub quorum_check_at: Time,
     /// When followers are told a commit index that no append has carried yet.
     pub notice_at: Time,
@@ -53,6 +55,7 @@ impl Raft {
             round: 1,
             reads: Reads::default(),
             heartbeat_at: self.next_beat(cx.now),
+            said_at: cx.now,
             quorum_check_at: self.next_beat(cx.now),
             notice_at: Time::NEVER,
             uncommitted: VecDeque::new(),
@@ -414,7 +417,7 @@ impl Raft {
         if leases && is_heartbeat {
             leader.beat(now, wall);
         }
-        leader.heartbeat_at = heartbeat;
+        (leader.heartbeat_at, leader.said_at) = (heartbeat, now);
         leader.notice_at = Time::NEVER;
         let mut shared: Option<Index> = None;
         let same =
