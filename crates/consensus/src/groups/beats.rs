@@ -2,9 +2,11 @@
 //! for however many groups.
 //!
 //! **What a beat proves.** That its sender's node lives, in the life that the link names; it confirms no leadership, no round
-//! and no lease. And a digest of the groups that the sender leads asleep, each with its term and last entry: if it is
-//! that of the groups in which the receiver sleeps under it, then each of those is led, by the same leader, up to the
-//! same entry. If it is not, the receiver names what it holds, some with each beat, and is told what is not so.
+//! and no lease. And two digests, of the groups that the sender leads asleep with the receiver's consent, and of those in
+//! which it sleeps under the receiver's lead, each with its term and last entry. Where the receiver sees the same, each of
+//! those is led, by the same leader, up to the same entry. Where it does not, it names what it holds, some with each beat,
+//! and is told what is not so. Both ways are needed: a follower may sleep under a leader that leads no more, and a leader
+//! that was deposed may sleep while its followers have another one.
 
 use super::ids::scramble;
 use super::sleep::Why;
@@ -27,8 +29,8 @@ pub(super) struct Neighbour {
     leads: Digest,
     /// Groups in which this node sleeps under its lead.
     under: Digest,
-    /// What it said of those last.
-    told: Option<Digest>,
+    /// What it said last: which it leads with this node's consent, and in which it sleeps under this one's lead.
+    told: Option<(Digest, Digest)>,
     /// Behind which group this node names them.
     named: GroupId,
 }
@@ -75,14 +77,14 @@ impl Groups {
         let neighbour = self.neighbours.entry(peer).or_default();
         let before = neighbour.life.replace(boot);
         let anew = before.is_some_and(|before| before != boot);
-        if anew && neighbour.matters() && !self.config.suffers(GroupsMutation::SleepsThroughRestart) {
+        if anew && neighbour.matters() {
             self.wake_all(peer, |_, _| true);
         }
     }
 
     /// A group sleeps.
     pub(super) fn relate(&mut self, group: GroupId, asleep: &Asleep, now: Time) {
-        let claim = Groups::claim(group, asleep);
+        let claim = asleep.claim(group);
         if !asleep.folded.leads() {
             let neighbour = self.neighbours.entry(asleep.folded.leader()).or_default();
             neighbour.under.add(claim);
@@ -100,7 +102,7 @@ impl Groups {
 
     /// A group does not sleep any more.
     pub(super) fn unrelate(&mut self, group: GroupId, asleep: &Asleep) {
-        let claim = Groups::claim(group, asleep);
+        let claim = asleep.claim(group);
         if !asleep.folded.leads()
             && let Some(neighbour) = self.neighbours.get_mut(&asleep.folded.leader())
         {
@@ -120,73 +122,86 @@ impl Groups {
             self.neighbours.iter().filter(|(_, neighbour)| neighbour.matters()).map(|(id, _)| *id).collect();
         for id in to {
             self.beat_at = cx.now + self.raft.heartbeat;
-            let claims = self.name_some(id);
-            let Some(neighbour) = self.neighbours.get(&id) else { continue };
+            let Some(Neighbour { leads, under, told, .. }) = self.neighbours.get(&id) else { continue };
+            let (leads, under) = (*leads, *under);
+            let told = told.filter(|_| !self.config.suffers(GroupsMutation::ClaimsUnchecked));
+            let differs = (
+                told.is_some_and(|(_, their_under)| their_under != leads) && leads.count > 0,
+                told.is_some_and(|(their_leads, _)| their_leads != under) && under.count > 0,
+            );
+            let (led, followed) = if differs == (false, false) { Default::default() } else { self.name_some(id, differs) };
             self.counters.beats += 1;
-            self.counters.claims += claims.len() as u64;
+            self.counters.claims += (led.len() + followed.len()) as u64;
             // News, no promise.
-            cx.send_now(id, Msg::Beat(Beat { leads: neighbour.leads, claims }));
+            cx.send_now(id, Msg::Beat(Beat { leads, under, led, followed }));
         }
     }
 
-    /// Some of the groups in which this node sleeps under the other's lead, if it sees them otherwise.
-    fn name_some(&mut self, id: NodeId) -> Vec<Claim> {
+    /// Some of the groups that this node leads asleep with the other's consent, and of those in which it sleeps under the
+    /// other's lead, of each kind as far as the two see them otherwise.
+    fn name_some(&mut self, id: NodeId, (leads, under): (bool, bool)) -> (Vec<Claim>, Vec<Claim>) {
         let most = self.bundle_max.min(GROUPS_PER_STEP);
-        let Some(neighbour) = self.neighbours.get_mut(&id) else { return Vec::new() };
-        let differs = neighbour.told.is_some_and(|told| told != neighbour.under);
-        if !differs || neighbour.under.count == 0 || self.config.suffers(GroupsMutation::ClaimsUnchecked) {
-            return Vec::new();
-        }
-        let (mut claims, mut looks) = (Vec::new(), 0);
+        let Some(neighbour) = self.neighbours.get_mut(&id) else { return Default::default() };
+        let (mut led, mut followed, mut looks) = (Vec::new(), Vec::new(), 0);
         let from = std::mem::take(&mut neighbour.named);
         for (group, slot) in self.slots.range(from..) {
-            if looks == LOOKS_PER_STEP || claims.len() == most {
+            if looks == LOOKS_PER_STEP || led.len() + followed.len() == most {
                 neighbour.named = *group;
                 break;
             }
             looks += 1;
-            if let State::Asleep(asleep) = &slot.state
-                && !asleep.folded.leads()
-                && asleep.folded.leader() == id
-            {
-                claims.push(Groups::claim(*group, asleep));
+            let State::Asleep(asleep) = &slot.state else { continue };
+            if under && asleep.is_under(id) {
+                followed.push(asleep.claim(*group));
+            } else if leads && asleep.agreed.contains(&id) {
+                led.push(asleep.claim(*group));
             }
         }
-        claims
+        (led, followed)
     }
 
-    pub(super) fn on_beat(&mut self, from: NodeId, beat: Beat, cx: &mut Cx<'_, Groups>) {
-        let Beat { leads, claims } = beat;
-        self.neighbours.entry(from).or_default().told = Some(leads);
-        let wrong: Vec<GroupId> =
-            claims.iter().filter(|claim| !self.is_so(from, claim)).map(|claim| claim.group).collect();
+    pub(super) fn on_beat(&mut self, from: NodeId, beat: &Beat, cx: &mut Cx<'_, Groups>) {
+        self.neighbours.entry(from).or_default().told = Some((beat.leads, beat.under));
+        let followed = beat.followed.iter().filter(|claim| !self.leads_as(from, claim));
+        let led = beat.led.iter().filter(|claim| !self.follows_as(from, claim));
+        let wrong: Vec<GroupId> = followed.chain(led).map(|claim| claim.group).collect();
         if !wrong.is_empty() {
             // News, no promise.
             cx.send_now(from, Msg::NotSo(wrong.into()));
         }
     }
 
-    /// Whether that node does well to sleep there: this one leads, and is asleep at the same entry, or is awake, and then
-    /// it is heard there soon.
-    fn is_so(&self, from: NodeId, claim: &Claim) -> bool {
+    /// Whether that node does well to sleep there under this one's lead: this one leads, and is asleep at the same entry, or
+    /// is awake, and then it is heard there soon.
+    fn leads_as(&self, from: NodeId, claim: &Claim) -> bool {
         match self.slots.get(&claim.group).map(|slot| &slot.state) {
             Some(State::Awake(awake)) => {
                 let raft = &awake.raft;
                 raft.is_leader() && raft.term() == claim.term && raft.peer_ids().any(|id| id == from)
             }
             Some(State::Asleep(asleep)) => {
-                asleep.folded.leads()
-                    && Groups::claim(claim.group, asleep) == *claim
-                    && asleep.agreed.contains(&from)
+                asleep.folded.leads() && asleep.claim(claim.group) == *claim && asleep.agreed.contains(&from)
             }
+            None => false,
+        }
+    }
+
+    /// Whether that node does well to lead there, asleep, with this one's consent: this one sleeps under its lead at the same
+    /// entry, or is awake and knows no other leader, and then it is heard there soon.
+    fn follows_as(&self, from: NodeId, claim: &Claim) -> bool {
+        match self.slots.get(&claim.group).map(|slot| &slot.state) {
+            Some(State::Awake(awake)) => {
+                awake.raft.term() == claim.term && awake.raft.leader().is_none_or(|leader| leader == from)
+            }
+            Some(State::Asleep(asleep)) => asleep.is_under(from) && asleep.claim(claim.group) == *claim,
             None => false,
         }
     }
 
     /// This node sleeps in a group as it should not.
     pub(super) fn on_not_so(&mut self, from: NodeId, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        let under = |asleep: &Asleep| !asleep.folded.leads() && asleep.folded.leader() == from;
-        if self.asleep_at(group).is_some_and(under) {
+        let related = |asleep: &Asleep| asleep.is_under(from) || asleep.agreed.contains(&from);
+        if self.asleep_at(group).is_some_and(related) {
             self.wake_up(group, Why::Corrected, cx);
             self.plan(group, cx.now);
         }
@@ -230,7 +245,7 @@ impl Groups {
         let mut found = Vec::new();
         for (group, slot) in &self.slots {
             let State::Asleep(asleep) = &slot.state else { continue };
-            if !asleep.folded.leads() && asleep.folded.leader() == node {
+            if asleep.is_under(node) {
                 found.push((*group, Why::Orphaned));
             } else if asleep.agreed.contains(&node) && led_too(self, asleep) {
                 found.push((*group, Why::Deserted));

@@ -24,18 +24,22 @@ pub enum Msg {
     Doze(Arc<[Doze]>),
     /// The sender is equal, and sleeps: groups, and the numbers of the questions.
     Dozed(Arc<[(GroupId, u64)]>),
-    /// The receiver sleeps in these groups under the sender's lead, and should not: the sender does not lead them, or not
-    /// that far.
+    /// The receiver sleeps in these groups as if the sender led them, or followed it in them, and that is not so, or not
+    /// up to there.
     NotSo(Arc<[GroupId]>),
 }
 
 /// Sleeping groups that two nodes share, as the sender sees them.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Beat {
     /// Those that the sender leads and the receiver agreed to.
     pub leads: Digest,
-    /// Some of those in which the sender sleeps under the receiver's lead. Told while the digests differ.
-    pub claims: Vec<Claim>,
+    /// Those in which the sender sleeps under the receiver's lead.
+    pub under: Digest,
+    /// Some of the first, named while the two nodes do not see them alike.
+    pub led: Vec<Claim>,
+    /// Some of the second, likewise.
+    pub followed: Vec<Claim>,
 }
 
 /// A set of sleeping groups, with their terms and last entries, as two numbers.
@@ -75,7 +79,7 @@ pub struct Claim {
 enum Part {
     One(GroupId),
     Many(u32),
-    Beat(Digest, Vec<Claim>),
+    Beat(Beat),
     Doze(Vec<Doze>),
     Dozed(Vec<(GroupId, u64)>),
     NotSo(Vec<GroupId>),
@@ -95,7 +99,7 @@ impl Wire for Msg {
                     msg.encode(to);
                 }
             }
-            Msg::Beat(Beat { leads, claims }) => to.part(&Part::Beat(*leads, claims.clone())),
+            Msg::Beat(beat) => to.part(&Part::Beat(beat.clone())),
             Msg::Doze(all) => to.part(&Part::Doze(all.to_vec())),
             Msg::Dozed(all) => to.part(&Part::Dozed(all.to_vec())),
             Msg::NotSo(groups) => to.part(&Part::NotSo(groups.to_vec())),
@@ -113,7 +117,7 @@ impl Wire for Msg {
                 }
                 Msg::Many(all.into())
             }
-            Part::Beat(leads, claims) => Msg::Beat(Beat { leads, claims }),
+            Part::Beat(beat) => Msg::Beat(beat),
             Part::Doze(all) => Msg::Doze(all.into()),
             Part::Dozed(all) => Msg::Dozed(all.into()),
             Part::NotSo(groups) => Msg::NotSo(groups.into()),

@@ -7,14 +7,16 @@ use super::GroupsConfig;
 pub enum GroupsMutation {
     /// A follower that sleeps does not mind that its leader's node is gone.
     SleepsThroughDeath,
-    /// A follower that sleeps does not mind that its leader's node was started anew.
-    SleepsThroughRestart,
-    /// A leader falls asleep while a follower that is there is behind.
+    /// Groups fall asleep while a follower that is there is behind, and do not say how far they are.
     SleepsWithFollowerBehind,
-    /// A leader that sleeps does not say which groups, and nobody asks.
+    /// Nodes that see their sleeping groups otherwise do not say which.
     ClaimsUnchecked,
     /// When the journal is rewritten, records of groups that were not told again are dropped.
     RewriteDropsOthers,
+    /// When the journal is rewritten, votes are left out.
+    RewriteForgetsVotes,
+    /// When the journal is rewritten, what was removed is forgotten.
+    RemovalForgotten,
     /// What one group has written counts as on disk when another's is.
     MarksOutOfStep,
 }
@@ -22,12 +24,13 @@ pub enum GroupsMutation {
 #[cfg(feature = "mutations")]
 impl GroupsMutation {
     /// All of them, by the names that campaigns use.
-    pub const ALL: [(&'static str, GroupsMutation); 6] = [
+    pub const ALL: [(&'static str, GroupsMutation); 7] = [
         ("sleeps-through-death", GroupsMutation::SleepsThroughDeath),
-        ("sleeps-through-restart", GroupsMutation::SleepsThroughRestart),
         ("sleeps-with-follower-behind", GroupsMutation::SleepsWithFollowerBehind),
         ("claims-unchecked", GroupsMutation::ClaimsUnchecked),
         ("rewrite-drops-others", GroupsMutation::RewriteDropsOthers),
+        ("rewrite-forgets-votes", GroupsMutation::RewriteForgetsVotes),
+        ("removal-forgotten", GroupsMutation::RemovalForgotten),
         ("marks-out-of-step", GroupsMutation::MarksOutOfStep),
     ];
 }

@@ -8,7 +8,7 @@
 use super::state::{Awake, Slot, State};
 use super::step::LOOKS_PER_STEP;
 use super::{GroupId, Groups, GroupsMutation, Record};
-use crate::raft::{Founding, Raft};
+use crate::raft::{self, Founding, Raft};
 use quorate_core::{Corrupt, Cx, Mark};
 
 /// Bytes that are told again in one step, unless a single group has more.
@@ -89,7 +89,9 @@ impl Groups {
             true => cx.appended(),
             false => pass.upto,
         };
-        cx.compact(upto, vec![Record::Gone { groups: self.gone.iter().copied().collect() }]);
+        let forgotten = self.config.suffers(GroupsMutation::RemovalForgotten);
+        let groups = self.gone.iter().filter(|_| !forgotten).copied().collect();
+        cx.compact(upto, vec![Record::Gone { groups }]);
     }
 
     /// A group is about to write while the journal is rewritten.
@@ -103,10 +105,17 @@ impl Groups {
 
     fn tell_again(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
         let Some(slot) = self.slots.get_mut(&group) else { return };
-        let (founding, records) = match &slot.state {
+        let (founding, mut records) = match &slot.state {
             State::Awake(awake) => (awake.raft.founding_told().clone(), awake.raft.records()),
             State::Asleep(asleep) => (asleep.folded.founding().clone(), asleep.folded.records()),
         };
+        if self.config.suffers(GroupsMutation::RewriteForgetsVotes) {
+            for record in &mut records {
+                if let raft::Record::Hard { vote, .. } = record {
+                    *vote = None;
+                }
+            }
+        }
         let record = Record::Instead { group, founding, records };
         let bytes = record.bytes();
         slot.based = cx.append(record);
@@ -146,7 +155,7 @@ impl Groups {
         &mut self,
         group: GroupId,
         founding: Founding,
-        records: Vec<crate::raft::Record>,
+        records: Vec<raft::Record>,
         mark: Mark,
     ) -> Result<(), Corrupt> {
         let raft = Raft::new(self.id, self.raft.clone(), founding);

@@ -7,8 +7,8 @@
 //! **What may go wrong, and what stands against it.** A follower that sleeps hears the leader's *node* instead of the leader
 //! (see [`super::beats`]); when that is silent for an election timeout, or starts anew, the follower wakes and stands. A
 //! leader that stops leading is a follower that is awake, has a timer, and wakes others by asking for their votes. A
-//! follower that sleeps behind an entry that its leader is not at, or under a leader that leads no more, is found by the
-//! digests that nodes exchange. Votes and logs are what they were, so nothing that is promised rests on any of this: a
+//! follower that sleeps behind an entry that its leader is not at, or under a leader that leads no more, and a leader that
+//! sleeps while others have elected another one, are found by the digests that nodes exchange. Votes and logs are what they were, so nothing that is promised rests on any of this: a
 //! mistake here costs time, and the digests bound how much.
 //!
 //! A node that is away does not keep the others awake: those that are there may sleep if they are a quorum. It is behind
@@ -16,7 +16,7 @@
 
 use super::state::{Asleep, Awake, Slot, State};
 use super::{Claim, Doze, Event, GroupId, Groups, GroupsMutation};
-use crate::raft::Raft;
+use crate::raft::{LogId, Raft};
 use quorate_core::{Cx, NodeId, Time};
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(super) enum Why {
     Orphaned,
     /// Its followers' nodes are gone.
     Deserted,
-    /// Its leader says that it does not lead it, or not that far.
+    /// Its leader, or one that it leads, says that this is not so.
     Corrected,
 }
 
@@ -141,7 +141,8 @@ impl Groups {
         self.gate.leave(&mut awake.pass);
         let Awake { raft, restless, .. } = *awake;
         let folded = raft.fold(&mut self.shared);
-        let asleep = Asleep { folded, agreed: self.shared.nodes(agreed), since: cx.now, restless };
+        let blind = self.config.suffers(GroupsMutation::SleepsWithFollowerBehind);
+        let asleep = Asleep { folded, agreed: self.shared.nodes(agreed), since: cx.now, restless, blind };
         self.relate(group, &asleep, cx.now);
         self.slots.insert(group, Slot { based, state: State::Asleep(Box::new(asleep)) });
         self.asleep += 1;
@@ -157,7 +158,7 @@ impl Groups {
         };
         let Some(Slot { based, state: State::Asleep(asleep) }) = self.slots.remove(&group) else { return };
         self.unrelate(group, &asleep);
-        let Asleep { folded, agreed, since, restless } = *asleep;
+        let Asleep { folded, agreed, since, restless, .. } = *asleep;
         let led_by = folded.leader();
         let neighbours = &self.neighbours;
         // Whoever led it lives: it has been heard instead, and nobody else may depose it.
@@ -199,9 +200,17 @@ impl Groups {
         now + self.raft.election_timeout.saturating_mul(before) / 2
     }
 
-    /// What a replica that sleeps tells of itself.
-    pub(super) fn claim(group: GroupId, asleep: &Asleep) -> Claim {
-        Claim { group, term: asleep.folded.term(), last: asleep.folded.last() }
+}
+
+impl Asleep {
+    /// What it tells of itself.
+    pub fn claim(&self, group: GroupId) -> Claim {
+        Claim { group, term: self.folded.term(), last: if self.blind { LogId::ZERO } else { self.folded.last() } }
+    }
+
+    /// Whether it follows that node.
+    pub fn is_under(&self, node: NodeId) -> bool {
+        !self.folded.leads() && self.folded.leader() == node
     }
 }
 

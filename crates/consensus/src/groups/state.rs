@@ -88,6 +88,8 @@ pub(super) struct Asleep {
     pub agreed: Arc<[NodeId]>,
     pub since: Time,
     pub restless: u8,
+    /// Does not tell how far it is: a planted bug.
+    pub blind: bool,
 }
 
 /// What happened to the groups of a node in this life, counted.
@@ -101,13 +103,13 @@ pub struct GroupsCounters {
     pub orphaned: u64,
     /// Of them, leaders whose followers fell silent.
     pub deserted: u64,
-    /// Of them, because their leader said that it does not lead them any more, or not that far.
+    /// Of them, because the node that leads them, or is led, said that it sees them otherwise.
     pub corrected: u64,
     /// Times that a leader asked whether all may sleep and not all agreed in time.
     pub restless: u64,
     /// Beats between nodes.
     pub beats: u64,
-    /// Sleeping replicas named to their leaders, as digests differed.
+    /// Sleeping replicas named to nodes that see them otherwise.
     pub claims: u64,
     /// Small messages that left together with others.
     pub bundled: u64,

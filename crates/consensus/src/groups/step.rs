@@ -58,7 +58,7 @@ impl Groups {
                     self.on_group(from, *group, msg.clone(), cx);
                 }
             }
-            Msg::Beat(beat) => self.on_beat(from, beat, cx),
+            Msg::Beat(beat) => self.on_beat(from, &beat, cx),
             Msg::Doze(all) => all.iter().for_each(|doze| self.on_doze(from, *doze, cx)),
             Msg::Dozed(all) => {
                 all.iter().for_each(|(group, nonce)| self.on_dozed(from, *group, *nonce, cx))

@@ -16,7 +16,7 @@
 //! **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums,
 //! reads by **lease**.
 //!
-//! What is absent so far: witness, many groups.
+//! What is absent so far: witness. Many groups on a node are [`crate::groups`].
 //!
 //! [`Raft`] is the protocol and sees bytes only. [`RaftPort`] holds the application's
 //! [`StateMachine`](quorate_core::StateMachine), its promises and its client sessions; [`RaftHandle`] is what

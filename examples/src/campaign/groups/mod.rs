@@ -37,8 +37,8 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     mutations: || GroupsMutation::ALL.iter().map(|(name, _)| *name).collect(),
 };
 
-/// See the campaign over Raft.
-const ABSENT: [FaultKind; 2] = [FaultKind::Twinned, FaultKind::OldDisk];
+/// See the campaign over Raft. A panic of one group's job is caught with that group, and is none of the scope.
+const ABSENT: [FaultKind; 3] = [FaultKind::Twinned, FaultKind::OldDisk, FaultKind::JobPanicked];
 
 /// What the application holds of a node.
 pub(super) struct App {

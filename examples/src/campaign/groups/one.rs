@@ -124,6 +124,10 @@ impl One {
                 // Also where it is not, and long after: it never comes back.
                 if !self.gone.contains(&id) && !self.removing.contains_key(&id) && rng.chance(0.1) {
                     self.removing.insert(id, world.app(id).groups.remove(group));
+                } else if self.gone.contains(&id) && rng.chance(0.02) {
+                    // It must not come back.
+                    let founding = quorate::raft::Founding::Found(self.drawn.voters.clone());
+                    drop(world.app(id).groups.create(group, founding));
                 }
             } else if !has && !self.creating.contains_key(&id) && rng.chance(0.1) {
                 let founding = quorate::raft::Founding::Found(self.drawn.voters.clone());

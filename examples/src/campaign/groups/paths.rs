@@ -11,7 +11,7 @@ const PATHS: [Path; 11] = [
     ("a group wakes", |c| c.woken),
     ("a group wakes as its leader's node is gone", |c| c.orphaned),
     ("a group wakes as its followers' nodes are gone", |c| c.deserted),
-    ("a group wakes as its leader does not lead it any more", |c| c.corrected),
+    ("a group wakes as nodes do not see its sleep alike", |c| c.corrected),
     ("a group does not fall asleep as not all agree in time", |c| c.restless),
     ("a beat names what sleeps, as digests differ", |c| c.claims),
     ("small messages leave together", |c| c.bundled),
