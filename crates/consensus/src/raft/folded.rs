@@ -258,3 +258,134 @@ impl Raft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::{Cmd, Commands, Record};
+    use quorate_core::{Cx, Effect, Input, JournalId, Outbox, Protocol, Rng, Wall};
+    use std::time::Duration;
+
+    /// A single voter with its disk, which syncs at once.
+    struct One {
+        raft: Raft,
+        out: Outbox<Raft>,
+        rng: Rng,
+        now: Time,
+        written: Vec<Record>,
+    }
+
+    const BOOT: Boot = Boot { incarnation: 1, journal: JournalId(5) };
+
+    fn config() -> Arc<RaftConfig> {
+        Arc::new(RaftConfig { trailing_entries: 2, ..RaftConfig::default() })
+    }
+
+    fn new() -> Raft {
+        Raft::new(NodeId(1), config(), Founding::Found(vec![NodeId(1)])).unwrap()
+    }
+
+    impl One {
+        fn step(&mut self, input: Input<Raft>) {
+            let mut next = Some(input);
+            while let Some(input) = next.take() {
+                self.raft.step(input, &mut Cx::new(self.now, Wall(0), &mut self.rng, &mut self.out));
+                let effects: Vec<Effect<Raft>> = self.out.drain().collect();
+                self.written.extend(effects.into_iter().filter_map(|effect| match effect {
+                    Effect::Append(record) => Some(record),
+                    _ => None,
+                }));
+                if self.out.appended() > self.out.durable() {
+                    self.out.note_durable(self.out.appended());
+                    next = Some(Input::Durable(self.out.durable()));
+                }
+            }
+        }
+
+        fn wait(&mut self) {
+            self.now = self.now + Duration::from_millis(400);
+            self.step(Input::Wake);
+        }
+
+        fn led() -> One {
+            let (out, rng) = (Outbox::default(), Rng::from_seed(1));
+            let mut one = One { raft: new(), out, rng, now: Time(1), written: Vec::new() };
+            one.step(Input::Start(BOOT));
+            for _ in 0..3 {
+                one.wait();
+            }
+            for first in 1..=6 {
+                one.step(Input::Command(Cmd::Propose { first, commands: Commands::one(&[first as u8; 9]) }));
+                one.wait();
+            }
+            assert!(one.raft.is_leader() && one.raft.commit() == 7, "{:?}", one.raft.last());
+            one
+        }
+
+        fn compact(&mut self) {
+            let at = LogId::new(self.raft.term(), 6);
+            self.step(Input::Command(Cmd::Snapshot { at, data: vec![3; 30].into() }));
+            assert_eq!(self.raft.log().base().index, 4);
+        }
+    }
+
+    fn replayed(records: &[Record]) -> Raft {
+        let mut raft = new();
+        for (at, record) in records.iter().enumerate() {
+            raft.replay_at(record.clone(), Mark(at as u64 + 1)).unwrap();
+        }
+        raft
+    }
+
+    #[test]
+    fn records_told_anew_replay_to_the_same() {
+        let mut one = One::led();
+        let (before, anew) = (replayed(&one.written), one.raft.records());
+        let after = replayed(&anew);
+        assert_eq!(after.records(), anew);
+        for raft in [&before, &after] {
+            assert_eq!((raft.term(), raft.vote(), raft.last()), (one.raft.term(), one.raft.vote(), one.raft.last()));
+            assert_eq!(raft.configuration(), one.raft.configuration());
+            assert_eq!(raft.group(), one.raft.group());
+        }
+        assert!(anew.len() < one.written.len() || one.written.len() < 12);
+        one.compact();
+        let anew = one.raft.records();
+        let after = replayed(&anew);
+        assert_eq!(after.records(), anew);
+        assert_eq!((after.log().base(), after.last(), after.commit()), (LogId::new(1, 4), one.raft.last(), 6));
+    }
+
+    #[test]
+    fn a_replica_that_slept_keeps_all_that_it_promised_and_forgets_what_it_knew_of_others() {
+        for compacted in [false, true] {
+            let mut one = One::led();
+            if compacted {
+                one.compact();
+            }
+            assert!(one.raft.is_settled());
+            let awake = one.raft.clone();
+            let folded = one.raft.fold(&mut Shared::default());
+            assert_eq!((folded.last(), folded.term(), folded.leads()), (awake.last(), awake.term(), true));
+            // The batches of one term are one by now, so what replays is the same and shorter.
+            let told = replayed(&folded.records());
+            assert_eq!((told.last(), told.vote(), told.term()), (awake.last(), awake.vote(), awake.term()));
+            let entries = |raft: &Raft| -> Vec<(Index, Vec<u8>)> {
+                let all = raft.log().batches().flat_map(|batch| batch.entries());
+                all.map(|entry| (entry.index, entry.data.to_vec())).collect()
+            };
+            assert_eq!(entries(&told), entries(&awake));
+            let links = BTreeMap::new();
+            let raft = folded.unfold(NodeId(1), &config(), BOOT, &links, &[], |_| None, one.now);
+            assert_eq!(entries(&raft), entries(&awake));
+            assert_eq!((raft.commit(), raft.vote(), raft.leader()), (awake.commit(), awake.vote(), awake.leader()));
+            assert_eq!(raft.configuration(), awake.configuration());
+            assert_eq!(raft.snapshot(), awake.snapshot());
+            // And goes on leading.
+            one.raft = raft;
+            one.step(Input::Command(Cmd::Propose { first: 99, commands: Commands::one(b"more") }));
+            one.wait();
+            assert!(one.raft.is_leader() && one.raft.commit() == 8);
+        }
+    }
+}
