@@ -44,8 +44,10 @@ fn of_snapshot(script: &mut Script<'_>, data: &Bytes) -> Arc<Configuration> {
 /// What numbers may be close to.
 #[derive(Clone, Copy)]
 pub struct Near {
-    /// The founding.
+    /// The cluster.
     pub group: u64,
+    /// Who founds, as founders tell it.
+    pub founders: u64,
     /// The term.
     pub term: Term,
     /// The last entry.
@@ -56,10 +58,25 @@ pub struct Near {
     pub round: u64,
 }
 
+/// FNV-1a 64.
+fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 impl Near {
-    /// A replica's own.
+    /// A replica's own; before it is of a cluster, that which it is about to be of.
     pub fn of(raft: &Raft, round: u64) -> Near {
-        Near { group: raft.group(), term: raft.term(), last: raft.last(), commit: raft.commit(), round }
+        let (term, last, commit) = (raft.term(), raft.last(), raft.commit());
+        let founders = raft.voters();
+        let names = fnv(founders.iter().flat_map(|id| id.0.to_le_bytes()));
+        // Everybody's journal is named as the node is; see `Replica::meet`.
+        let with_journals = founders
+            .iter()
+            .flat_map(|id| id.0.to_le_bytes().into_iter().chain(u128::from(id.0).to_le_bytes()));
+        let group = if raft.group() == 0 { fnv(with_journals) } else { raft.group() };
+        Near { group, founders: names, term, last, commit, round }
     }
 
     fn id(&self, script: &mut Script<'_>) -> LogId {
@@ -152,7 +169,11 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
                 placed,
             })
         }
-        14 => Msg::Pins { group, digest: script.flag().then(|| script.number(0)), ask: script.flag() },
+        14 => Msg::Pins {
+            founders: near.founders,
+            digest: script.flag().then(|| script.number(near.group)),
+            ask: script.flag(),
+        },
         15 => {
             let after = near.id(script);
             Msg::Pulled(Pulled { group, after, batches: batches(script, after).into() })

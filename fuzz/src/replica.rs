@@ -420,7 +420,7 @@ fn agreement(msg: Msg) -> Option<Msg> {
                 Some(Msg::SnapshotReply(SnapshotReply { term: m.term, round: m.round, last: m.last, next }))
             }
         },
-        Msg::Pins { group, digest, ask: true } => Some(Msg::Pins { group, digest, ask: false }),
+        Msg::Pins { founders, digest, ask: true } => Some(Msg::Pins { founders, digest, ask: false }),
         _ => None,
     }
 }

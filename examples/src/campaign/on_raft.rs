@@ -36,6 +36,18 @@ pub(super) const PROTOCOL: Protocol = Protocol {
 /// two may give it to two candidates that never hear of each other.
 const ABSENT: [FaultKind; 2] = [FaultKind::Twinned, FaultKind::OldDisk];
 
+/// In every fourth seed some nodes are preferred as leaders.
+fn preferred(seed: u64, ids: &[NodeId]) -> Vec<NodeId> {
+    let mut rng = Rng::from_seed(seed ^ 0x00be_77e4);
+    if !rng.chance(0.25) {
+        return Vec::new();
+    }
+    let mut order = ids.to_vec();
+    rng.shuffle(&mut order);
+    order.truncate(1 + rng.index(ids.len()));
+    order
+}
+
 /// One run.
 fn run(mut run: Run<'_>) -> Outcome {
     let Run { seed, mutation, .. } = run;
@@ -60,6 +72,7 @@ fn run(mut run: Run<'_>) -> Outcome {
         request_timeout: Duration::from_secs(2),
         promotion_timeout: Duration::from_secs(2),
         lease_drift_ppm: leases.then_some(DRIFT_PPM_MAX),
+        preferred: preferred(seed, &ids),
         mutation,
         ..RaftConfig::default()
     };

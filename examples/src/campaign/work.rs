@@ -1,7 +1,9 @@
 //! The campaign over the whole work: coordinators with the scheduler on Raft beside a scope of registers, workers
 //! with agents that are slow, die, and come back with old results. Nothing may be lost or committed twice.
 
-use super::checkers::{CHANGED, COMPLETED, LEASED, Paths, REMOVED, WorkAudit, raft_leader, watch_raft};
+use super::checkers::{
+    CHANGED, COMPLETED, LEASED, MADE_WAY, Paths, REMOVED, WorkAudit, raft_leader, watch_raft,
+};
 use super::kv::{KvWorkload, Registers};
 use super::{Protocol, RARE, Run, agents, link_paths, plans};
 use quorate::raft::{Mutation as RaftMutation, RaftConfig, RaftHandle};
@@ -42,8 +44,8 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     },
 };
 
-/// Voters change, and leases are read by, in the campaign over Raft.
-const ELSEWHERE: [&str; 4] = [LEASED, CHANGED, COMPLETED, REMOVED];
+/// Voters change, leases are read by, and leaders are preferred in the campaign over Raft.
+const ELSEWHERE: [&str; 5] = [LEASED, CHANGED, COMPLETED, REMOVED, MADE_WAY];
 
 /// What does not happen here: see the campaign over Raft. Nor are disks lost: workers have nothing on theirs, and what
 /// the loss of a coordinator's means is seen there.

@@ -188,13 +188,14 @@ impl Groups {
     }
 
     /// When this replica stands for election, now that its leader's node is gone: of those that are there one at once, and
-    /// the others in turn, should nobody lead by then. Which one is first differs from group to group, so that the work
+    /// the others in turn, should nobody lead by then. Who is preferred comes first; otherwise which one is first differs from group to group, so that the work
     /// and the leaders spread. All come to the same order without a word.
     fn stand_at(&self, group: GroupId, raft: &Raft, lost: NodeId, now: Time) -> Time {
         let is_there = |id: &NodeId| {
             *id != lost && self.neighbours.get(id).is_none_or(|neighbour| !neighbour.is_silent)
         };
-        let key = |id: &NodeId| super::ids::scramble(group.0 ^ super::ids::scramble(id.0));
+        let order = |id: &NodeId| super::ids::scramble(group.0 ^ super::ids::scramble(id.0));
+        let key = |id: &NodeId| (self.raft.rank(*id), order(id));
         let own = key(&self.id);
         let before = raft.voters().iter().filter(|id| is_there(id) && key(id) < own).count() as u32;
         now + self.raft.election_timeout.saturating_mul(before) / 2

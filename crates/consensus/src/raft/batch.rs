@@ -1,7 +1,7 @@
 //! Entries, many at a time. A batch is one immutable piece of memory, made once by whoever gathers commands and
 //! the same in the log, in the journal and in every message; entries are lent out of it.
 
-use super::{Commands, Configuration, Index, LogId, Term};
+use super::{Commands, Configuration, Index, LogId, Term, payload::Payload};
 use bytes::{BufMut, Bytes, BytesMut};
 use quorate_core::{Decoder, Encoder, WireError};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub struct Batch {
     term: Term,
     count: u32,
     kind: EntryKind,
-    bytes: Bytes,
+    bytes: Payload,
 }
 
 /// What the entries of a batch are for.
@@ -51,7 +51,7 @@ pub(super) struct BatchHead {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct OpenBatch {
     count: u32,
-    whole: Bytes,
+    whole: Payload,
     joined: BytesMut,
 }
 
@@ -80,7 +80,7 @@ impl OpenBatch {
     /// Closes the batch; what remains is empty and keeps spare memory.
     pub fn seal(&mut self, first: Index, term: Term) -> Batch {
         let bytes = match self.whole.is_empty() {
-            true => self.joined.split().freeze(),
+            true => Payload::take(&mut self.joined),
             false => std::mem::take(&mut self.whole),
         };
         Batch { first, term, count: std::mem::take(&mut self.count), kind: EntryKind::Command, bytes }
@@ -93,7 +93,7 @@ impl Batch {
 
     /// A leader's first: one entry without data.
     pub(super) fn noop(first: Index, term: Term) -> Batch {
-        Batch { first, term, count: 1, kind: EntryKind::Noop, bytes: Bytes::from_static(&[0]) }
+        Batch { first, term, count: 1, kind: EntryKind::Noop, bytes: Payload::of_one(0) }
     }
 
     /// One entry that says who decides.
@@ -101,7 +101,7 @@ impl Batch {
         let mut bytes = BytesMut::new();
         // Plain data without maps: there is nothing in it that could not be written.
         write_entry(&mut bytes, &postcard::to_stdvec(configuration).unwrap_or_default());
-        Batch { first, term, count: 1, kind: EntryKind::Configuration, bytes: bytes.freeze() }
+        Batch { first, term, count: 1, kind: EntryKind::Configuration, bytes: Payload::take(&mut bytes) }
     }
 
     /// Who decides from this batch on, if it says so.
@@ -161,7 +161,7 @@ impl Batch {
         let cut = self.offset(index);
         let skipped = index.saturating_sub(self.first);
         let (first, count) = (self.first.max(index), self.count - skipped as u32);
-        Some(Batch { first, count, bytes: self.bytes.slice(cut..), ..*self })
+        Some(Batch { first, count, bytes: self.bytes.slice(cut..self.len()), ..*self })
     }
 
     /// The entries up to and with `index`; `None` if there are none.
@@ -171,7 +171,7 @@ impl Batch {
         }
         let cut = self.offset(index + 1);
         let kept = (index - self.first + 1).min(u64::from(self.count)) as u32;
-        Some(Batch { count: kept, bytes: self.bytes.slice(..cut), ..*self })
+        Some(Batch { count: kept, bytes: self.bytes.slice(0..cut), ..*self })
     }
 
     fn offset(&self, index: Index) -> usize {
@@ -198,7 +198,7 @@ impl Batch {
             }
         }
         // Written once more, so that none keeps room that it does not need.
-        all.into_iter().map(|(batch, bytes)| Batch { bytes: Bytes::copy_from_slice(&bytes), ..batch }).collect()
+        all.into_iter().map(|(batch, bytes)| Batch { bytes: Bytes::copy_from_slice(&bytes).into(), ..batch }).collect()
     }
 
     pub(super) fn encode(&self, to: &mut Encoder<'_>) {
@@ -233,7 +233,7 @@ impl Batch {
             return Err(WireError::Malformed("batch"));
         }
         check_entries(count, &bytes)?;
-        let batch = Batch { first, term, count, kind, bytes };
+        let batch = Batch { first, term, count, kind, bytes: bytes.into() };
         match kind == EntryKind::Configuration && batch.as_configuration().is_none() {
             true => Err(WireError::Malformed("configuration")),
             false => Ok(batch),

@@ -317,7 +317,7 @@ impl Raft {
     fn leave(&mut self, cx: &mut Cx<'_, Raft>) {
         let able = self.peers.iter().filter(|peer| self.may_succeed(peer));
         let complete = able.filter(|peer| peer.matched == self.log.last().index);
-        if let Some(next) = complete.max_by_key(|peer| peer.heard_at).map(|peer| peer.id) {
+        if let Some(next) = complete.max_by_key(|peer| self.fitness(peer)).map(|peer| peer.id) {
             // It promises nothing: an election is won by votes.
             cx.send_now(next, Msg::TakeOver { group: self.group, term: self.term });
         }

@@ -1,8 +1,8 @@
 //! Commands on their way into the log, many at a time and laid out as the log keeps them: whoever gathers them
 //! writes their bytes once, and the leader, the journals and the messages share these.
 
-use super::Index;
 use super::batch::{check_entries, split_entry, write_entry};
+use super::{Index, payload::Payload};
 use bytes::{Bytes, BytesMut};
 use quorate_core::WireError;
 
@@ -11,7 +11,7 @@ use quorate_core::WireError;
 pub struct Commands {
     count: u32,
     /// Each as an entry of a [`super::Batch`].
-    bytes: Bytes,
+    bytes: Payload,
 }
 
 impl Commands {
@@ -19,7 +19,7 @@ impl Commands {
     pub fn one(command: &[u8]) -> Commands {
         let mut bytes = BytesMut::new();
         write_entry(&mut bytes, command);
-        Commands { count: 1, bytes: bytes.freeze() }
+        Commands { count: 1, bytes: Payload::take(&mut bytes) }
     }
 
     /// How many; at least one.
@@ -48,18 +48,18 @@ impl Commands {
         self.bytes.len() > bytes_max && self.iter().any(|command| command.len() > bytes_max)
     }
 
-    pub(super) fn as_bytes(&self) -> &Bytes {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    pub(super) fn into_bytes(self) -> Bytes {
+    pub(super) fn into_bytes(self) -> Payload {
         self.bytes
     }
 
     /// Checks that the bytes are just as many whole commands: nothing behind this looks again.
     pub(super) fn checked(count: u32, bytes: Bytes) -> Result<Commands, WireError> {
         check_entries(count, &bytes)?;
-        Ok(Commands { count, bytes })
+        Ok(Commands { count, bytes: bytes.into() })
     }
 }
 
@@ -96,7 +96,7 @@ impl Gathered {
     /// Takes them; `None` if there are none. Spare memory is kept for the next ones.
     pub fn take(&mut self) -> Option<Commands> {
         let count = std::mem::take(&mut self.count);
-        (count > 0).then(|| Commands { count, bytes: self.bytes.split().freeze() })
+        (count > 0).then(|| Commands { count, bytes: Payload::take(&mut self.bytes) })
     }
 }
 
@@ -121,14 +121,15 @@ mod tests {
             assert!(taken.iter().eq(commands.iter().map(Vec::as_slice)));
             let longest = commands.iter().map(Vec::len).max().unwrap();
             assert!(!taken.any_longer_than(longest) && taken.any_longer_than(longest - 1));
-            assert_eq!(Commands::checked(5, taken.as_bytes().clone()).unwrap(), taken);
+            let again = Bytes::copy_from_slice(taken.as_bytes());
+            assert_eq!(Commands::checked(5, again).unwrap(), taken);
         }
         assert_eq!(Commands::one(b"x").iter().collect::<Vec<_>>(), [b"x"]);
     }
 
     #[test]
     fn bytes_that_are_not_just_so_many_commands_are_refused() {
-        let good = Commands::one(b"abc").as_bytes().clone();
+        let good = Bytes::copy_from_slice(Commands::one(b"abc").as_bytes());
         for (count, bytes) in [(0, good.clone()), (2, good.clone()), (1, good.slice(..2)), (0, Bytes::new())]
         {
             assert!(Commands::checked(count, bytes).is_err());

@@ -39,6 +39,11 @@ pub struct RaftConfig {
     /// there are none, and [`Read::Lease`](super::Read::Lease) is as `Linearizable`. At most 250,000. With it all voters must
     /// have the same election timeout.
     pub lease_drift_ppm: Option<u32>,
+    /// Who had better lead, best first; whoever is not named stands behind all who are. Give the same to every node: with
+    /// differing orders leadership goes from one to another, ever more rarely. A less preferred voter waits up to half an
+    /// election timeout longer before it stands; a leader hands over to a more preferred voter that has been connected and
+    /// caught up for ten timeouts. Steers who leads and nothing else. Default: empty, nobody.
+    pub preferred: Vec<NodeId>,
     /// Proposals that wait to be decided, a replica; beyond it they are answered Busy. Default 65,536 (guess).
     pub promises_max: usize,
     /// Replicas without a vote that a leader serves; beyond it newcomers are not answered. Default 16 (guess).
@@ -80,6 +85,7 @@ impl Default for RaftConfig {
             snapshot_log_bytes: 4 << 20,
             trailing_entries: 1000,
             lease_drift_ppm: None,
+            preferred: Vec::new(),
             promises_max: 65_536,
             learners_max: 16,
             promotion_timeout: Duration::from_secs(60),
@@ -114,6 +120,9 @@ pub enum RaftConfigError {
     /// No one could vote.
     #[error("the founding names no voters")]
     NoVoters,
+    /// The order of preference names one twice.
+    #[error("{0} has two places in the order of preference")]
+    PreferredTwice(NodeId),
     /// A voter counted twice would make a minority a majority.
     #[error("voter {0} is named twice")]
     VoterTwice(NodeId),
@@ -168,6 +177,10 @@ impl RaftConfig {
         }
         if let Some(ppm) = self.lease_drift_ppm.filter(|ppm| *ppm > 250_000) {
             return Err(RaftConfigError::LeaseDrift(ppm));
+        }
+        let twice = |(at, id): (usize, &NodeId)| self.preferred[..at].contains(id);
+        if let Some(at) = (0..self.preferred.len()).find(|at| twice((*at, &self.preferred[*at]))) {
+            return Err(RaftConfigError::PreferredTwice(self.preferred[at]));
         }
         if self.heartbeat.saturating_mul(3) > self.election_timeout {
             let (heartbeat, election_timeout) = (self.heartbeat, self.election_timeout);

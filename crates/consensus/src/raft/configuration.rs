@@ -233,7 +233,7 @@ impl Configuration {
         }
     }
 
-    fn bodies(&self) -> impl Iterator<Item = &Electors> {
+    pub(super) fn bodies(&self) -> impl Iterator<Item = &Electors> {
         std::iter::once(&self.incoming).chain(&self.outgoing)
     }
 }

@@ -1,7 +1,7 @@
 //! Elections: pre-vote, vote, and who may not disturb whom (Raft §5.2, §5.4.1; thesis §9.6).
 
 use super::{Candidacy, Event, LogId, Msg, Mutation, Raft, Role, Term, VoteReply, configuration::Decision};
-use quorate_core::{Cx, NodeId};
+use quorate_core::{Cx, NodeId, Time};
 use std::time::Duration;
 
 const TERMS_AHEAD_MAX: Term = u32::MAX as Term;
@@ -9,12 +9,18 @@ const TERMS_AHEAD_MAX: Term = u32::MAX as Term;
 impl Raft {
     /// Draws the next election time: once to twice the timeout from now (Raft §5.2), the sooner the likelier, as the lesser of
     /// two draws is. Measured (benches/benches/recovery.rs): of three, those that are left have a leader a tenth sooner in
-    /// the median; that votes are split more often is made good by [`Raft::retry_election`].
+    /// the median; that votes are split more often is made good by [`Raft::retry_election`]. Whoever is less preferred waits
+    /// longer; see [`super::preference`].
     pub(super) fn wait_for_election(&mut self, cx: &mut Cx<'_, Raft>) {
         let least = self.config.election_timeout;
         let mut draw = || cx.rng.within(0..least.as_nanos() as u64);
-        let spread = draw().min(draw());
-        self.election_at = cx.now + least + Duration::from_nanos(spread);
+        self.spread = Duration::from_nanos(draw().min(draw())) + self.config.deference(self.id);
+        self.wait_again(cx.now);
+    }
+
+    /// The same wait from now on: the leader was heard.
+    pub(super) fn wait_again(&mut self, now: Time) {
+        self.election_at = now + self.config.election_timeout + self.spread;
     }
 
     /// A vote was refused, so somebody else may stand as well, and perhaps nobody wins this term. The timeout is at least ten
@@ -33,7 +39,7 @@ impl Raft {
             // News, no promise.
             cx.emit_now(Event::Following { term: self.term, leader: None });
         }
-        if !self.founders.is_empty() && !self.is_founded() {
+        if self.is_founding() {
             return self.tell_pins(true, cx);
         }
         if !self.may_vote() {
@@ -78,10 +84,9 @@ impl Raft {
 
     /// A candidate that is no voter here and does not know more than this replica does: with the same log it would know
     /// that it is none. (One with a longer log may be a voter by an entry that is not here yet.) Nor does one that is
-    /// of no group promise anything.
+    /// of no cluster promise anything.
     fn is_stranger(&self, candidate: NodeId, last: LogId) -> bool {
-        let founding = !self.is_founded() && !self.founders.is_empty();
-        let may_know_more = !founding && last > self.log.last();
+        let may_know_more = last > self.log.last();
         self.group == 0 || !self.is_voter_by_name(candidate) && !may_know_more
     }
 

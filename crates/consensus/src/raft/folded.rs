@@ -215,6 +215,7 @@ impl Leading {
             transfer: None,
             lease,
             changing: None,
+            favourite: None,
         }
     }
 }

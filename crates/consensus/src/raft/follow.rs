@@ -80,11 +80,15 @@ impl Raft {
             self.group = group;
             cx.append(Record::Joined { group });
         }
+        // Drawn once a leader, as an append comes much more often than an election.
+        match self.leader == Some(from) {
+            true => self.wait_again(cx.now),
+            false => self.wait_for_election(cx),
+        }
         self.follow(term, Some(from), cx);
         self.heard_leader_at = Some(cx.now);
         self.bound_until = cx.now + self.config.election_timeout;
         self.pull = None;
-        self.wait_for_election(cx);
         true
     }
 

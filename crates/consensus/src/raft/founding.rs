@@ -4,6 +4,9 @@
 //! So once anything is promised, a voter that loses its disk is a stranger to each of the others, for ever: no
 //! two of them can be brought to elect a leader with votes that its former disk has forgotten. The price is
 //! that all founders must have met once before the first election.
+//!
+//! What they wrote down is also the cluster's name, its *group*, which every message carries: founders that lost their
+//! disks and found again found another cluster, and neither takes anything of the other's.
 
 use super::{Configuration, Electors, Msg, Pin, Quorums, Raft, Record, Voter};
 use quorate_core::{Boot, Cx, JournalId, NodeId, quorum::Electorate};
@@ -20,9 +23,30 @@ pub struct FoundingStatus {
 }
 
 impl Raft {
-    /// What the founding waits for; `None` once all founders have met, and for one that joined.
+    /// Whether it founds: it neither knows that all have met, nor is it served by a cluster that stands already, as the
+    /// founder is that comes back on an empty disk.
+    pub(super) fn is_founding(&self) -> bool {
+        !self.founders.is_empty()
+            && !self.is_founded()
+            && (self.group == 0 || self.is_own_founding(self.group))
+    }
+
+    /// Whether the group is that of the founders as they are written down here.
+    fn is_own_founding(&self, group: u64) -> bool {
+        !self.founders.is_empty() && self.pins_digest() == Some(group)
+    }
+
+    /// Somebody speaks in this name. If it is that of the founders as they are written down here, all of them have said so to
+    /// the one that speaks.
+    pub(super) fn recognise(&mut self, group: u64, cx: &mut Cx<'_, Raft>) {
+        if self.group == 0 && self.is_own_founding(group) {
+            self.complete_founding(group, cx);
+        }
+    }
+
+    /// What the founding waits for; `None` once all founders have met, and for one that is served by others.
     pub fn founding(&self) -> Option<FoundingStatus> {
-        if self.is_founded() || self.founders.is_empty() {
+        if !self.is_founding() {
             return None;
         }
         let own = self.pins_digest();
@@ -49,15 +73,27 @@ impl Raft {
     /// is a knock at the doors of those who were not met.
     pub(super) fn tell_pins(&mut self, ask: bool, cx: &mut Cx<'_, Raft>) {
         let digest = self.pins_digest();
-        cx.send(self.everybody.clone(), Msg::Pins { group: self.group, digest, ask });
+        cx.send(self.everybody.clone(), Msg::Pins { founders: self.founders_digest(), digest, ask });
         self.seal_founding(cx);
     }
 
-    pub(super) fn on_pins(&mut self, from: NodeId, digest: Option<u64>, ask: bool, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn on_pins(
+        &mut self,
+        from: NodeId,
+        founders: u64,
+        digest: Option<u64>,
+        ask: bool,
+        cx: &mut Cx<'_, Raft>,
+    ) {
+        if !self.founders.is_empty() && founders != self.founders_digest() {
+            self.counters.foreign += 1;
+            return;
+        }
         if !self.is_voter_by_name(from) {
             self.counters.strangers += 1;
-            // The founding went on without it, or on its former disk; from the log it learns how.
-            if self.is_founded() {
+            // The founding went on without it, or on its former disk; from the log it learns how. (One that has joined does
+            // not know who founded, so whoever it serves is to be a voter.)
+            if self.is_founded() && (!self.founders.is_empty() || self.is_voter(from)) {
                 self.on_join(from, cx);
             }
             return;
@@ -67,18 +103,22 @@ impl Raft {
         }
         if ask {
             let digest = self.pins_digest();
-            cx.send(from, Msg::Pins { group: self.group, digest, ask: false });
+            cx.send(from, Msg::Pins { founders: self.founders_digest(), digest, ask: false });
         }
         self.seal_founding(cx);
     }
 
-    /// All founders wrote down the same: they are the first configuration, and this one may stand for election.
+    /// Once all founders wrote down the same they are the first configuration, and this one may stand for election.
     fn seal_founding(&mut self, cx: &mut Cx<'_, Raft>) {
-        let Some(own) = self.pins_digest().filter(|_| !self.is_founded()) else { return };
-        if !self.peers.iter().filter(|peer| peer.voter).all(|peer| peer.pins == Some(own)) {
-            return;
+        let Some(own) = self.pins_digest().filter(|_| self.is_founding()) else { return };
+        if self.peers.iter().filter(|peer| peer.voter).all(|peer| peer.pins == Some(own)) {
+            self.complete_founding(own, cx);
         }
+    }
+
+    fn complete_founding(&mut self, group: u64, cx: &mut Cx<'_, Raft>) {
         if let Some(founders) = self.founding_configuration() {
+            self.group = group;
             self.history.replace(0, Arc::new(founders));
             self.reconfigure(cx.now);
             cx.append(Record::AllMet);
@@ -100,15 +140,41 @@ impl Raft {
         }
     }
 
-    /// FNV-1a 64 over all voters and their journals in order; `None` while one is not known.
-    fn pins_digest(&self) -> Option<u64> {
-        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    /// Of all founders and their journals in order, which is the cluster's name; `None` while one is not known.
+    pub(super) fn pins_digest(&self) -> Option<u64> {
+        let mut digest = Digest::default();
         for id in &self.founders {
-            let journal = self.pin_of(*id)?;
-            for byte in id.0.to_le_bytes().into_iter().chain(journal.0.to_le_bytes()) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
+            digest.add(&id.0.to_le_bytes());
+            digest.add(&self.pin_of(*id)?.0.to_le_bytes());
         }
-        Some(hash)
+        Some(digest.finish())
+    }
+
+    /// Of the founders in order, on whatever disks: who is to meet whom.
+    pub(super) fn founders_digest(&self) -> u64 {
+        let mut digest = Digest::default();
+        self.founders.iter().for_each(|id| digest.add(&id.0.to_le_bytes()));
+        digest.finish()
+    }
+}
+
+/// FNV-1a 64, and never 0. It tells apart what is not made to collide; no secret rests on it.
+pub(super) struct Digest(u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Digest {
+    pub fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    pub fn finish(self) -> u64 {
+        self.0.max(1)
     }
 }

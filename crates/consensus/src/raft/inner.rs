@@ -29,8 +29,11 @@ impl Raft {
 
     /// As [`quorate_core::Protocol::replay`], of a record that stands among those of others, at this mark.
     pub(crate) fn replay_at(&mut self, record: Record, mark: Mark) -> Result<(), Corrupt> {
-        self.replayed = Mark(mark.0.saturating_sub(1));
-        self.on_replay(record)
+        self.on_replay(record)?;
+        if let Some((_, last)) = self.marks.back_mut() {
+            *last = mark;
+        }
+        Ok(())
     }
 
     /// Records that replay to what this replica must not forget, and nothing else: they may take the place of all that it
@@ -81,6 +84,7 @@ impl Raft {
             && leader.notice_at == Time::NEVER
             && leader.transfer.is_none()
             && leader.changing.is_none()
+            && leader.favourite.is_none()
             && self.history.in_force().is_some_and(|configuration| !configuration.is_joint())
             && self.may_stand()
     }
@@ -115,9 +119,9 @@ impl Raft {
 
     /// It wakes, and its leader is heard: a whole wait begins.
     pub(crate) fn wait_in_sleep(&mut self, now: Time, rng: &mut Rng) {
-        let least = self.config.election_timeout;
-        let nanos = u64::try_from(least.as_nanos()).unwrap_or(u64::MAX);
-        self.election_at = now + least + Duration::from_nanos(rng.within(0..nanos));
+        let nanos = u64::try_from(self.config.election_timeout.as_nanos()).unwrap_or(u64::MAX);
+        self.spread = Duration::from_nanos(rng.within(0..nanos)) + self.config.deference(self.id);
+        self.wait_again(now);
     }
 
     /// Whoever led was not heard for too long, or is known to be gone: stands for election then.
@@ -147,18 +151,21 @@ impl Kept<'_> {
         let mut records = Vec::new();
         if !self.founders.is_empty() {
             records.push(Record::Founded { voters: self.founders.to_vec() });
-        } else if self.group != 0 {
-            records.push(Record::Joined { group: self.group });
         }
-        match self.founding.filter(|_| self.snapshot.is_none()) {
-            Some(founders) => {
-                let voters = founders.incoming.voters().iter();
-                let pin = |voter: &Voter| Pin { node: voter.node, journal: voter.journal };
-                records.extend(voters.map(|(voter, _)| Record::Pinned(pin(voter))));
-                records.push(Record::AllMet);
+        let founding = self.founding.filter(|_| self.snapshot.is_none());
+        if let Some(founders) = founding {
+            let voters = founders.incoming.voters().iter();
+            let pin = |voter: &Voter| Pin { node: voter.node, journal: voter.journal };
+            records.extend(voters.map(|(voter, _)| Record::Pinned(pin(voter))));
+            // And with that its name.
+            records.push(Record::AllMet);
+        } else {
+            if self.snapshot.is_none() {
+                records.extend(self.pins.into_iter().map(Record::Pinned));
             }
-            None if self.snapshot.is_none() => records.extend(self.pins.into_iter().map(Record::Pinned)),
-            None => {}
+            if self.group != 0 {
+                records.push(Record::Joined { group: self.group });
+            }
         }
         if self.term > 0 {
             records.push(Record::Hard { term: self.term, vote: self.vote });

@@ -88,10 +88,11 @@ impl Raft {
             self.marks.pop_front();
         }
         let upto = self.marks.front().map_or(cx.appended(), |(_, mark)| Mark(mark.0.saturating_sub(1)));
-        let mut base = vec![match self.founders.is_empty() {
-            true => Record::Joined { group: self.group },
-            false => Record::Founded { voters: self.founders.clone() },
-        }];
+        let mut base = Vec::new();
+        if !self.founders.is_empty() {
+            base.push(Record::Founded { voters: self.founders.clone() });
+        }
+        base.push(Record::Joined { group: self.group });
         base.push(Record::Hard { term: self.term, vote: self.vote });
         base.extend(self.snapshot.clone().map(Record::Snapshot));
         base.push(Record::Begins(self.log.base()));

@@ -3,7 +3,8 @@
 use super::{
     Append, Batch, Batches, Commands, Event, Forward, ForwardReply, Index, LogId, Msg, Mutation, NotPlaced,
     OpenBatch, Outcome, Raft, Record, Role, Term, change::Changing, commands::last_of,
-    configuration::Decision, lease::Lease, peer::Flow, read::Reads, transfer::Transfer,
+    configuration::Decision, lease::Lease, peer::Flow, preference::Favourite, read::Reads,
+    transfer::Transfer,
 };
 use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
 use std::collections::VecDeque;
@@ -36,6 +37,8 @@ pub(super) struct Leader {
     pub lease: Lease,
     /// A change of voters that was asked for here.
     pub changing: Option<Changing>,
+    /// A more preferred voter that is there.
+    pub favourite: Option<Favourite>,
 }
 
 impl Raft {
@@ -63,6 +66,7 @@ impl Raft {
             transfer: None,
             lease: Lease::default(),
             changing: None,
+            favourite: None,
         }));
         // Whether its term can commit anything is not known yet, and this does not say so.
         cx.emit_now(Event::Elected { term: self.term, first });
@@ -318,7 +322,10 @@ impl Raft {
                     peer.flow = Flow::Replicate;
                 }
                 peer.next = peer.next.max(matched + 1);
-                self.advance(cx);
+                // What is behind the commit index moves nothing: with three voters every second acknowledgement.
+                if matched > self.commit {
+                    self.advance(cx);
+                }
                 self.feed(from, cx);
                 self.hand_over(from, cx);
                 self.change(cx);
@@ -480,7 +487,7 @@ impl Raft {
         } else if !heard {
             self.counters.lost_quorum += 1;
         } else {
-            return;
+            return self.make_way(cx);
         }
         self.resign(cx);
     }

@@ -13,7 +13,7 @@
 //! **check-quorum** (a leader that hears no majority, or whose disk stalls, stops leading), voters that hear a leader do not help
 //! to depose it, **batching and pipelining** with in-flight limits, **ReadIndex** reads, snapshots in pieces,
 //! voters known by their **journal** (one that lost its disk has no vote any more), replicas without a vote,
-//! **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums,
+//! an **order of preference** of leaders, **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums,
 //! reads by **lease**.
 //!
 //! What is absent so far: witness. Many groups on a node are [`crate::groups`].
@@ -42,12 +42,15 @@ mod lease;
 mod log;
 mod msg;
 mod mutation;
+mod payload;
 mod peer;
 mod port;
+mod preference;
 mod pull;
 mod quorum;
 mod read;
 mod record;
+mod recovery;
 mod state;
 mod step;
 mod transfer;
@@ -74,5 +77,6 @@ pub use mutation::Mutation;
 pub(crate) use port::{Ask, FoldedPort};
 pub use port::{QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId};
 pub use record::{Record, Snapshot};
+pub use recovery::{LostForGood, NotRecovered, Recovery, Remains, Survivor};
 use state::Role;
 pub use state::{Raft, RaftCounters};

@@ -6,8 +6,8 @@ use quorate_core::{Class, Decoder, Encoder, JournalId, NodeId, Wire, WireError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Messages of one replicated log. `group` names the founding (see [`super::Founding`]): whoever was founded
-/// otherwise is not spoken to.
+/// Messages of one replicated log. `group` is the cluster's name, a digest of its founders and their disks: whoever is of
+/// another is not spoken to.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Msg {
     /// Would you vote for me in `term`? Asked before a term is spent (Raft thesis §9.6).
@@ -34,15 +34,15 @@ pub enum Msg {
     Join,
     /// Somebody else leads: ask that one.
     LedBy {
-        /// The founding.
+        /// The cluster's name.
         group: u64,
         /// Who leads.
         leader: NodeId,
     },
     /// Under which journals the voters are known, once that is on disk.
     Pins {
-        /// The founding.
-        group: u64,
+        /// A digest of who founds, on whatever disks.
+        founders: u64,
         /// Of all voters and their journals; `None` while some are not known.
         digest: Option<u64>,
         /// Whether an answer is wanted.
@@ -50,14 +50,14 @@ pub enum Msg {
     },
     /// The leader of the term leads no more, by its own decision.
     Resigned {
-        /// The founding.
+        /// The cluster's name.
         group: u64,
         /// The term that it led.
         term: Term,
     },
     /// What stands behind this entry in your log?
     Pull {
-        /// The founding.
+        /// The cluster's name.
         group: u64,
         /// The entry.
         after: LogId,
@@ -66,7 +66,7 @@ pub enum Msg {
     Pulled(Pulled),
     /// Up to where must a linearizable read of the sender's have applied?
     ReadIndex {
-        /// The founding.
+        /// The cluster's name.
         group: u64,
         /// The sender's number for it.
         request: u64,
@@ -80,17 +80,35 @@ pub enum Msg {
     },
     /// Stand for election now: the leader hands over (thesis §3.10).
     TakeOver {
-        /// The founding.
+        /// The cluster's name.
         group: u64,
         /// The leader's term.
         term: Term,
     },
 }
 
+impl Msg {
+    /// The cluster that it is said in; `None` for what is asked before there is one, and for answers, which name what they
+    /// answer.
+    pub(super) fn group(&self) -> Option<u64> {
+        match self {
+            Msg::PreVote(m) | Msg::Vote(m) => Some(m.group),
+            Msg::Append(m) => Some(m.group),
+            Msg::Pulled(m) => Some(m.group),
+            Msg::Snapshot(m) => Some(m.group),
+            Msg::Forward(m) => Some(m.group),
+            Msg::Pull { group, .. } | Msg::Resigned { group, .. } | Msg::LedBy { group, .. } => Some(*group),
+            Msg::TakeOver { group, .. } | Msg::ReadIndex { group, .. } => Some(*group),
+            Msg::PreVoteReply(_) | Msg::VoteReply(_) | Msg::AppendReply(_) | Msg::SnapshotReply(_) => None,
+            Msg::ForwardReply(_) | Msg::ReadIndexReply { .. } | Msg::Join | Msg::Pins { .. } => None,
+        }
+    }
+}
+
 /// A node stands for election.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Candidacy {
-    /// The founding.
+    /// The cluster's name.
     pub group: u64,
     /// The term it would lead.
     pub term: Term,
@@ -114,7 +132,7 @@ pub struct VoteReply {
 /// A part of a log, lent to one that could not be elected with its own.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Pulled {
-    /// The founding.
+    /// The cluster's name.
     pub group: u64,
     /// The entry before; without entries, one that both may have.
     pub after: LogId,
@@ -125,7 +143,7 @@ pub struct Pulled {
 /// A leader appends.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Append {
-    /// The founding.
+    /// The cluster's name.
     pub group: u64,
     /// The leader's term.
     pub term: Term,
@@ -202,7 +220,7 @@ pub enum Outcome {
 /// A piece of a snapshot.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SnapshotChunk {
-    /// The founding.
+    /// The cluster's name.
     pub group: u64,
     /// The leader's term.
     pub term: Term,
@@ -238,7 +256,7 @@ pub struct SnapshotReply {
 /// Proposals on their way to the leader.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Forward {
-    /// The founding.
+    /// The cluster's name.
     pub group: u64,
     /// The follower's own number for the first command.
     pub first: u64,
@@ -290,7 +308,7 @@ enum Part {
     Forward { group: u64, first: u64, count: u32 },
     ForwardReply(ForwardReply),
     Join,
-    Pins { group: u64, digest: Option<u64>, ask: bool },
+    Pins { founders: u64, digest: Option<u64>, ask: bool },
     TakeOver { group: u64, term: Term },
     ReadIndex { group: u64, request: u64 },
     ReadIndexReply { request: u64, index: Result<Index, NotPlaced> },
@@ -325,8 +343,8 @@ impl Wire for Msg {
             Msg::ForwardReply(m) => to.part(&Part::ForwardReply(*m)),
             Msg::Join => to.part(&Part::Join),
             Msg::LedBy { group, leader } => to.part(&Part::LedBy { group: *group, leader: *leader }),
-            Msg::Pins { group, digest, ask } => {
-                to.part(&Part::Pins { group: *group, digest: *digest, ask: *ask })
+            Msg::Pins { founders, digest, ask } => {
+                to.part(&Part::Pins { founders: *founders, digest: *digest, ask: *ask })
             }
             Msg::ReadIndex { group, request } => {
                 to.part(&Part::ReadIndex { group: *group, request: *request })
@@ -376,7 +394,7 @@ impl Wire for Msg {
             Part::ForwardReply(m) => Msg::ForwardReply(m),
             Part::Join => Msg::Join,
             Part::LedBy { group, leader } => Msg::LedBy { group, leader },
-            Part::Pins { group, digest, ask } => Msg::Pins { group, digest, ask },
+            Part::Pins { founders, digest, ask } => Msg::Pins { founders, digest, ask },
             Part::Resigned { group, term } => Msg::Resigned { group, term },
             Part::Pull { group, after } => Msg::Pull { group, after },
             Part::Pulled { group, after, batches } => {

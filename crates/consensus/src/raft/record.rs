@@ -9,14 +9,15 @@ use std::sync::Arc;
 /// Records of one replica.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Record {
-    /// The electorate this replica was founded with. The first record of every journal.
+    /// Who founds. The first record of a founder's journal.
     Founded {
         /// The voters, ascending.
         voters: Vec<NodeId>,
     },
-    /// The group that this replica joined without a vote. The first record of a journal that was not founded.
+    /// The cluster that this replica is of. The first record of one that joins; a founder's that met all others needs none,
+    /// until what they wrote down is compacted.
     Joined {
-        /// Its name.
+        /// The cluster's name.
         group: u64,
     },
     /// The journal under which a founder was met.

@@ -2,11 +2,12 @@
 
 use super::{
     Batch, Configuration, Founding, Index, Log, LogId, Mutation, RaftConfig, RaftConfigError, Record,
-    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer,
+    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer, preference::MadeWay,
 };
 use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One replica of a replicated log (Ongaro and Ousterhout, 2014), as a value. Sees bytes only.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,8 +18,9 @@ pub struct Raft {
     pub(super) founding: Founding,
     pub(super) boot: Option<Boot>,
 
-    // What it was founded with, or joined. From the journal once there is one.
+    /// Whom it was founded with; none if it joined. From the journal once there is one.
     pub(super) founders: Vec<NodeId>,
+    /// The name of the cluster that it is of; 0 before the founding is complete, and before one served it.
     pub(super) group: u64,
     /// The journal under which this replica founds.
     pub(super) own_pin: Option<JournalId>,
@@ -55,11 +57,15 @@ pub struct Raft {
     /// Stands for election no more.
     pub(super) abstains: bool,
     pub(super) election_at: Time,
+    /// By how much more than the timeout it waits, as drawn last.
+    pub(super) spread: Duration,
     pub(super) heard_leader_at: Option<Time>,
     /// Gives no vote before, as somebody may read by lease; see [`super::lease`].
     pub(super) bound_until: Time,
     /// Its heartbeats fall on multiples of their interval, so that those of many leave together.
     pub(super) on_grid: bool,
+    /// The last time it handed over to a more preferred voter.
+    pub(super) made_way: Option<MadeWay>,
     /// For records of entries: the last index they reach, and their mark. For compaction.
     pub(super) marks: VecDeque<(Index, Mark)>,
     pub(super) replayed: Mark,
@@ -96,6 +102,8 @@ pub struct RaftCounters {
     pub transfers: u64,
     /// Times that came to nothing.
     pub transfers_failed: u64,
+    /// Those to a voter that is preferred, by itself.
+    pub made_way: u64,
     /// Times it stood for election because the leader handed over.
     pub took_over: u64,
     /// Times it stopped leading because it heard no quorum.
@@ -178,9 +186,11 @@ impl Raft {
             referred: false,
             abstains: false,
             election_at: Time::NEVER,
+            spread: Duration::ZERO,
             heard_leader_at: None,
             bound_until: Time::ZERO,
             on_grid: false,
+            made_way: None,
             marks: VecDeque::new(),
             replayed: Mark(0),
             counters: RaftCounters::default(),
@@ -188,7 +198,6 @@ impl Raft {
     }
 
     pub(super) fn set_founders(&mut self, founders: Vec<NodeId>) {
-        self.group = if founders.is_empty() { 0 } else { group_of(&founders) };
         self.peers.clear();
         self.founders = founders;
         self.reconfigure(Time::ZERO);
@@ -222,24 +231,34 @@ impl Raft {
     pub(super) fn on_replay(&mut self, record: Record) -> Result<(), Corrupt> {
         self.replayed.0 += 1;
         match record {
-            // Behind a base that was written before anything was compacted it stands a second time.
-            Record::Founded { voters } if self.replayed.0 > 1 && voters == self.founders => {}
-            Record::Founded { voters } => {
+            Record::Founded { voters } if self.replayed.0 == 1 => {
                 if voters.is_empty() || voters.windows(2).any(|pair| pair[0] >= pair[1]) {
                     return Err(Corrupt::new(format!("{voters:?} are not voters in order")));
                 }
                 self.set_founders(voters);
             }
+            // Behind a base that was written before anything was compacted it stands a second time.
+            Record::Founded { voters } if voters == self.founders => {}
+            Record::Founded { voters } => {
+                return Err(Corrupt::new(format!(
+                    "founded with {voters:?}, and before with {:?}",
+                    self.founders
+                )));
+            }
             Record::Joined { group } => {
-                self.set_founders(Vec::new());
-                self.group = group;
+                if self.replayed.0 == 1 {
+                    self.set_founders(Vec::new());
+                }
+                self.take_name(group)?;
             }
             // Behind a snapshot, which has its own.
             Record::AllMet | Record::Pinned(_) if self.history.in_force().is_some() => {}
             Record::AllMet => {
-                let founders = self.founding_configuration();
-                let founders =
-                    founders.ok_or_else(|| Corrupt::new("a founding of voters that were not met"))?;
+                let (Some(founders), Some(group)) = (self.founding_configuration(), self.pins_digest())
+                else {
+                    return Err(Corrupt::new("a founding of voters that were not met"));
+                };
+                self.take_name(group)?;
                 self.history.replace(0, Arc::new(founders));
                 self.reconfigure(Time::ZERO);
             }
@@ -307,6 +326,15 @@ impl Raft {
                 self.hold(batch, Time::ZERO);
             }
         }
+        Ok(())
+    }
+
+    /// A replica is of one cluster for ever.
+    fn take_name(&mut self, group: u64) -> Result<(), Corrupt> {
+        if group == 0 || self.group != 0 && self.group != group {
+            return Err(Corrupt::new(format!("group {group:016x} in a journal of {:016x}", self.group)));
+        }
+        self.group = group;
         Ok(())
     }
 
@@ -382,7 +410,8 @@ impl Raft {
         Some((self.history.since(), self.history.in_force()?))
     }
 
-    /// The name of its founding: a digest of the voters. 0 while it has joined nobody.
+    /// The name of the cluster that it is of: a digest of the founders and the disks on which they met. 0 while they have
+    /// not, and on one that joins before it is served.
     pub fn group(&self) -> u64 {
         self.group
     }
@@ -437,13 +466,4 @@ impl Raft {
     pub fn counters(&self) -> RaftCounters {
         self.counters
     }
-}
-
-/// The name of a founding: FNV-1a 64 over the voters in order.
-pub(super) fn group_of(voters: &[NodeId]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for byte in voters.iter().flat_map(|id| id.0.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash.max(1)
 }

@@ -46,9 +46,12 @@ impl Protocol for Raft {
 
 impl Raft {
     fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Cx<'_, Raft>) {
-        if self.is_foreign(&msg) {
-            self.counters.foreign += 1;
-            return;
+        if let Some(group) = msg.group() {
+            self.recognise(group, cx);
+            if self.group != 0 && group != self.group {
+                self.counters.foreign += 1;
+                return;
+            }
         }
         match msg {
             Msg::PreVote(candidacy) => self.on_pre_vote(from, candidacy, cx),
@@ -71,24 +74,8 @@ impl Raft {
             Msg::ReadIndex { request, .. } => self.on_read_index(from, request, cx),
             Msg::ReadIndexReply { request, index } => self.on_read_index_reply(from, request, index, cx),
             Msg::TakeOver { term, .. } => self.on_take_over(from, term, cx),
-            Msg::Pins { digest, ask, .. } => self.on_pins(from, digest, ask, cx),
+            Msg::Pins { founders, digest, ask } => self.on_pins(from, founders, digest, ask, cx),
         }
-    }
-
-    /// Whoever was founded with other voters is not spoken to; one that joined takes the group of the leader
-    /// that serves it.
-    fn is_foreign(&self, msg: &Msg) -> bool {
-        let group = match msg {
-            Msg::PreVote(m) | Msg::Vote(m) => m.group,
-            Msg::Append(m) => m.group,
-            Msg::Pulled(m) => m.group,
-            Msg::Pull { group, .. } | Msg::Resigned { group, .. } | Msg::LedBy { group, .. } => *group,
-            Msg::Snapshot(m) => m.group,
-            Msg::Forward(m) => m.group,
-            Msg::Pins { group, .. } | Msg::TakeOver { group, .. } | Msg::ReadIndex { group, .. } => *group,
-            _ => return false,
-        };
-        self.group != 0 && group != self.group
     }
 
     fn on_start(&mut self, boot: Boot, cx: &mut Cx<'_, Raft>) {

@@ -23,13 +23,17 @@ impl Raft {
     pub(super) fn on_transfer(&mut self, to: Option<NodeId>, cx: &mut Cx<'_, Raft>) {
         let voters = self.peers.iter().filter(|peer| self.may_succeed(peer));
         let able = voters.filter(|peer| to.is_none_or(|to| peer.id == to));
-        // The one that is furthest takes over soonest; of equals the one heard of last.
-        let target = able.max_by_key(|peer| (peer.matched, peer.heard_at)).map(|peer| peer.id);
-        let until = cx.now + self.config.election_timeout;
-        let (Some(to), Some(leader)) = (target, self.leader_mut()) else {
+        match able.max_by_key(|peer| self.fitness(peer)).map(|peer| peer.id) {
+            Some(to) if self.is_leader() => self.begin_transfer(to, cx),
             // That nothing changed promises nothing.
-            return cx.emit_now(Event::NotTransferred { begun: false });
-        };
+            _ => cx.emit_now(Event::NotTransferred { begun: false }),
+        }
+    }
+
+    /// This one is to lead next.
+    pub(super) fn begin_transfer(&mut self, to: NodeId, cx: &mut Cx<'_, Raft>) {
+        let until = cx.now + self.config.election_timeout;
+        let Some(leader) = self.leader_mut() else { return };
         leader.transfer = Some(Transfer { to, until });
         // From here on another leader may come at any time (thesis §6.4.1).
         leader.lease.give_up();
@@ -41,9 +45,10 @@ impl Raft {
     /// Has the next leader stand for election, once it has everything.
     pub(super) fn hand_over(&mut self, from: NodeId, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
-        let complete = self.peer(from).is_some_and(|peer| peer.matched == self.log.last().index);
-        if complete && leader.open.count() == 0 && leader.transfer.is_some_and(|transfer| transfer.to == from)
-        {
+        if leader.transfer.is_none_or(|transfer| transfer.to != from) || leader.open.count() > 0 {
+            return;
+        }
+        if self.peer(from).is_some_and(|peer| peer.matched == self.log.last().index) {
             // It promises nothing: an election is won by votes.
             cx.send_now(from, Msg::TakeOver { group: self.group, term: self.term });
         }
@@ -68,7 +73,7 @@ impl Raft {
         cx.emit_now(Event::Following { term, leader: None });
         // Not all at the same time.
         let spread = cx.rng.within(0..self.config.election_timeout.as_nanos() as u64 / 2);
-        self.election_at = cx.now + Duration::from_nanos(spread);
+        self.election_at = cx.now + Duration::from_nanos(spread) + self.config.deference(self.id);
     }
 
     pub(super) fn expire_transfer(&mut self, cx: &mut Cx<'_, Raft>) {

@@ -308,9 +308,9 @@ impl Cluster {
         self.nodes[&id].turn.is_some()
     }
 
-    /// How a founding with these voters is named, as their messages say.
+    /// How the founding of these voters on their first disks is named: FNV-1a 64 over both.
     pub fn group_of(&self, voters: &[NodeId]) -> u64 {
-        Raft::new(voters[0], self.config.clone(), Founding::Found(voters.to_vec())).unwrap().group()
+        fnv(voters.iter().flat_map(|id| id.0.to_le_bytes().into_iter().chain(u128::from(id.0).to_le_bytes())))
     }
 
     pub fn raft_if_up(&self, id: NodeId) -> Option<&Raft> {
@@ -351,20 +351,23 @@ impl Cluster {
         found
     }
 
-    /// Has one that runs alone be told by every other founder what they would say: that all have met.
+    /// Has one that runs alone be told by every other founder what they would say: that all have met; if nobody did yet.
     pub fn meet(&mut self, id: NodeId) {
+        if self.raft(id).is_founded() {
+            return;
+        }
         let founders: Vec<NodeId> = self.raft(id).voters().into_iter().filter(|other| *other != id).collect();
         for other in &founders {
             let boot = Boot { incarnation: 1, journal: JournalId(u128::from(other.0)) };
             self.step(id, Input::Link { peer: *other, state: LinkState::Up(boot) });
         }
         let told = self.wire.iter().rev().find_map(|(from, _, msg)| match msg {
-            Msg::Pins { group, digest: Some(digest), .. } if *from == id => Some((*group, *digest)),
+            Msg::Pins { founders, digest: Some(digest), .. } if *from == id => Some((*founders, *digest)),
             _ => None,
         });
-        let (group, digest) = told.expect("it knows them all");
+        let (all, digest) = told.expect("it knows them all");
         for other in founders {
-            self.deliver(other, id, Msg::Pins { group, digest: Some(digest), ask: false });
+            self.deliver(other, id, Msg::Pins { founders: all, digest: Some(digest), ask: false });
         }
         assert!(self.raft(id).is_founded());
     }
@@ -379,4 +382,16 @@ impl Cluster {
             .map(|node| node.turn.as_ref().map_or(0, |turn| turn.protocol().commit()))
             .collect()
     }
+}
+
+/// The digest of who founds, as founders tell it.
+pub fn founders_of(founders: &[NodeId]) -> u64 {
+    fnv(founders.iter().flat_map(|id| id.0.to_le_bytes()))
+}
+
+/// FNV-1a 64.
+fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

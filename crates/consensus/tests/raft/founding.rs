@@ -74,11 +74,15 @@ fn meetings_that_are_lost_are_repeated_and_strangers_are_not_counted() {
     for id in [A, B, C] {
         found(&mut cluster, id);
     }
-    let group = cluster.raft(A).group();
-    for digest in [None, Some(1)] {
-        cluster.deliver(NodeId(9), A, Msg::Pins { group, digest, ask: true });
+    let told = cluster.wire.iter().find_map(|(_, _, msg)| match msg {
+        Msg::Pins { founders, .. } => Some(*founders),
+        _ => None,
+    });
+    let founders = told.unwrap();
+    for (founders, digest) in [(founders, None), (founders, Some(1)), (founders + 1, None)] {
+        cluster.deliver(NodeId(9), A, Msg::Pins { founders, digest, ask: true });
     }
-    assert_eq!(cluster.raft(A).counters().strangers, 2);
+    assert_eq!((cluster.raft(A).counters().strangers, cluster.raft(A).counters().foreign), (2, 1));
     cluster.wire.clear();
     cluster.pass(1_000);
     assert!(cluster.leader().is_some());

@@ -153,7 +153,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             request: round,
             index: if rng.chance(0.7) { Ok(number(rng)) } else { Err(NotPlaced::Busy) },
         },
-        13 => Msg::Pins { group, digest: rng.chance(0.5).then_some(round), ask: rng.chance(0.5) },
+        13 => Msg::Pins { founders: group, digest: rng.chance(0.5).then_some(round), ask: rng.chance(0.5) },
         _ => Msg::Join,
     }
 }

@@ -3,6 +3,7 @@
 
 mod chaos;
 mod cluster;
+mod clusters;
 mod elections;
 mod founding;
 mod gathering;
@@ -18,7 +19,9 @@ mod page;
 mod paper;
 mod partial;
 mod ports;
+mod preference;
 mod reads;
+mod recovery;
 mod replication;
 mod requests;
 mod samples;

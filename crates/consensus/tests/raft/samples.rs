@@ -55,7 +55,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         ("forward-reply-too-large", placed(Err(NotPlaced::TooLarge))),
         ("join", Msg::Join),
         ("led-by", Msg::LedBy { group: 9, leader: NodeId(300) }),
-        ("pins-unknown", Msg::Pins { group: 9, digest: None, ask: true }),
+        ("pins-unknown", Msg::Pins { founders: 9, digest: None, ask: true }),
         ("take-over", Msg::TakeOver { group: 9, term: 3 }),
         ("read-index", Msg::ReadIndex { group: 9, request: 300 }),
         ("read-index-reply", Msg::ReadIndexReply { request: 300, index: Ok(501) }),
@@ -77,7 +77,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
                 batches: Batches::One(batch(501, 3, &[b"x"])),
             }),
         ),
-        ("pins", Msg::Pins { group: 9, digest: Some(0x1122_3344_5566_7788), ask: false }),
+        ("pins", Msg::Pins { founders: 9, digest: Some(0x1122_3344_5566_7788), ask: false }),
     ]
 }
 

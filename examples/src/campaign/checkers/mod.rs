@@ -11,7 +11,7 @@ mod monotone;
 mod paths;
 
 pub use audit::WorkAudit;
-pub use paths::{CHANGED, COMPLETED, LEASED, Paths, REMOVED, SNAPSHOT_REFUSED};
+pub use paths::{CHANGED, COMPLETED, LEASED, MADE_WAY, Paths, REMOVED, SNAPSHOT_REFUSED};
 
 use committed::CommittedOnce;
 use configurations::OneConfiguration;

@@ -18,10 +18,13 @@ pub const COMPLETED: &str = "a change of voters is completed by another leader";
 /// By a change that leaves it out.
 pub const REMOVED: &str = "a leader that has no vote any more steps down";
 
+/// An ordinary handover, begun by the leader itself.
+pub const MADE_WAY: &str = "a leader makes way for a preferred voter";
+
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 23] = [
+const PATHS: [Path; 24] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),
@@ -39,6 +42,7 @@ const PATHS: [Path; 23] = [
     ("a read is confirmed by a round", |c| c.reads),
     (LEASED, |c| c.leased_reads),
     ("a leader hands over", |c| c.transfers),
+    (MADE_WAY, |c| c.made_way),
     ("a voter takes over", |c| c.took_over),
     ("a handover comes to nothing", |c| c.transfers_failed),
     ("a short log is pulled longer", |c| c.pulled),

@@ -60,6 +60,8 @@ impl<S: StateMachine, D: Decider<S>> Ask<S, D> {
 pub struct RaftStatus {
     /// Its name.
     pub node: NodeId,
+    /// The name of the cluster that it is of; 0 while it is of none. See [`Raft::group`](crate::raft::Raft::group).
+    pub group: u64,
     /// The current term.
     pub term: Term,
     /// Who leads it, as far as this replica knows.

@@ -103,6 +103,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     pub(super) fn status(&self, raft: &Raft) -> RaftStatus {
         RaftStatus {
             node: raft.id(),
+            group: raft.group(),
             term: raft.term(),
             leader: raft.leader(),
             leads: raft.is_leader(),

@@ -58,9 +58,9 @@ fn meet(cluster: &mut Cluster, founders: u64) {
         Input::Link { peer: NodeId(2), state: LinkState::Up(Boot { incarnation: 1, journal: JournalId(2) }) },
     );
     let pins = sent(cluster).into_iter().find(|(_, msg)| matches!(msg, Msg::Pins { digest: Some(_), .. }));
-    let Some((_, Msg::Pins { group, digest, .. })) = pins else { panic!("it has not met them all") };
+    let Some((_, Msg::Pins { founders: all, digest, .. })) = pins else { panic!("it has not met them all") };
     for peer in ids(founders).into_iter().skip(1) {
-        cluster.deliver(peer, F, Msg::Pins { group, digest, ask: false });
+        cluster.deliver(peer, F, Msg::Pins { founders: all, digest, ask: false });
     }
     assert!(cluster.raft(F).is_founded());
 }

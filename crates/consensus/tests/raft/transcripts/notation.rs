@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 /// What is called by a name that a transcript gave it.
 #[derive(Default)]
 pub struct Names {
-    /// Founding sets, by the name that their messages carry. The first one is not written.
-    pub groups: Vec<(u64, String)>,
-    /// Digests of pins, in the order in which they were seen.
+    /// Founding sets, by their digest. The first one is not written.
+    pub foundings: Vec<(u64, String)>,
+    /// Digests of pins, and so the names of clusters, in the order in which they were seen.
     digests: Vec<u64>,
     /// What was proposed under which number.
     pub proposals: BTreeMap<u64, String>,
@@ -20,6 +20,10 @@ pub struct Names {
 
 pub fn list(ids: &[NodeId]) -> String {
     ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn letter(at: usize) -> char {
+    char::from(b'A' + at as u8)
 }
 
 /// `index@term`, as the library writes it; the place before the first entry is 0.
@@ -129,11 +133,11 @@ impl Names {
             Msg::LedBy { leader, .. } => format!("LedBy {}", leader.0),
             Msg::TakeOver { term, .. } => format!("TakeOver t{term}"),
         };
-        text + &self.group(msg)
+        text + &self.cluster(msg)
     }
 
-    /// Whoever is not of the first founding says so with everything.
-    fn group(&self, msg: &Msg) -> String {
+    /// Whoever is not of the first founding, or cluster, says so with everything.
+    fn cluster(&self, msg: &Msg) -> String {
         let group = match msg {
             Msg::PreVote(m) | Msg::Vote(m) => m.group,
             Msg::Append(m) => m.group,
@@ -142,26 +146,42 @@ impl Names {
             Msg::Forward(m) => m.group,
             Msg::Pull { group, .. }
             | Msg::Resigned { group, .. }
-            | Msg::Pins { group, .. }
             | Msg::LedBy { group, .. }
             | Msg::TakeOver { group, .. }
             | Msg::ReadIndex { group, .. } => *group,
+            Msg::Pins { founders, .. } => {
+                return match self.foundings.iter().position(|(digest, _)| digest == founders) {
+                    Some(0) => String::new(),
+                    Some(at) => format!(" (founders {})", self.foundings[at].1),
+                    None => " (of other founders)".into(),
+                };
+            }
             _ => return String::new(),
         };
-        match self.groups.iter().position(|(name, _)| *name == group) {
+        match self.digests.iter().position(|known| *known == group) {
             Some(0) => String::new(),
-            Some(at) => format!(" (founders {})", self.groups[at].1),
-            None => " (of no group)".into(),
+            Some(at) => format!(" (of the cluster of list {})", letter(at)),
+            None => " (of no cluster)".into(),
         }
     }
 
-    fn digest(&mut self, digest: u64) -> String {
+    /// A replica is of this cluster.
+    pub fn cluster_of(&mut self, group: u64) {
+        if group != 0 {
+            self.known(group);
+        }
+    }
+
+    fn known(&mut self, digest: u64) -> char {
         let known = self.digests.iter().position(|known| *known == digest);
-        let at = known.unwrap_or_else(|| {
+        letter(known.unwrap_or_else(|| {
             self.digests.push(digest);
             self.digests.len() - 1
-        });
-        format!("as in list {}", char::from(b'A' + at as u8))
+        }))
+    }
+
+    fn digest(&mut self, digest: u64) -> String {
+        format!("as in list {}", self.known(digest))
     }
 
     fn commands(&self, commands: &Commands) -> String {
@@ -181,8 +201,10 @@ impl Names {
         match record {
             Record::Founded { voters } => format!("founded by {}", list(voters)),
             Record::Joined { group } => {
-                let known = self.groups.iter().find(|(name, _)| name == group);
-                format!("joined {}", known.map_or("an unknown group", |(_, founders)| founders))
+                let known = self.digests.iter().position(|known| known == group);
+                known.map_or("joined a cluster".into(), |at| {
+                    format!("joined the cluster of list {}", letter(at))
+                })
             }
             Record::Pinned(pin) => format!("{} is journal {}", pin.node.0, pin.journal.0),
             Record::Hard { term, vote } => format!("t{term} vote {}", or_nobody(*vote)),

@@ -2,7 +2,7 @@
 //! them. It drives a replica as a driver does (what waits for the disk waits in a [`Hold`]) and writes down all of it.
 
 use super::notation::{Names, list};
-use crate::cluster::Disk;
+use crate::cluster::{Disk, founders_of};
 use quorate_consensus::raft::{Event, Founding, Index, Msg, Raft, RaftConfig, RaftCounters, Record, Term};
 use quorate_core::{
     Boot, Cx, Effect, Hold, Input, JournalId, LinkState, NodeId, Outbox, Protocol, Rng, Time, Wall,
@@ -99,9 +99,11 @@ impl Stage {
         }
         node.boot.incarnation += 1;
         let (boot, committed) = (node.boot, raft.commit());
-        let (group, voters) = (raft.group(), list(&raft.voters()));
-        if group != 0 && !self.names.groups.iter().any(|(known, _)| *known == group) {
-            self.names.groups.push((group, voters));
+        if raft.founding().is_some() {
+            let (digest, voters) = (founders_of(&raft.voters()), list(&raft.voters()));
+            if !self.names.foundings.iter().any(|(known, _)| *known == digest) {
+                self.names.foundings.push((digest, voters));
+            }
         }
         node.life = Some(Life { raft, out, hold: Hold::default(), committed });
         for record in records {
@@ -186,6 +188,7 @@ impl Stage {
             }
             let before = life.raft.counters();
             life.raft.step(input, &mut Cx::new(node.now, Wall(0), &mut node.rng, &mut life.out));
+            self.names.cluster_of(life.raft.group());
             let effects: Vec<_> = life.out.drain().collect();
             for effect in effects {
                 self.carry_out(id, &mut node, &mut life, effect, depth);
