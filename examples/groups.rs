@@ -46,14 +46,19 @@ fn quiet(groups: u64) -> Result<(), Box<dyn Error>> {
     let after = many.world.stats();
     let frames = (after.frames_sent - before.frames_sent) as f64 / 10.0;
     let steps = (after.wakes - before.wakes) as f64 / 10.0;
-    println!("  while all sleep                    {frames} messages and {steps} wakes a second, on all nodes together");
+    println!(
+        "  while all sleep                    {frames} messages and {steps} wakes a second, on all nodes together"
+    );
 
     // What a node holds is what is given back when it is gone; its disk stays.
     let region = Region::new(ALLOCATOR);
     many.world.crash(first);
     let change = region.change();
     let held = change.bytes_deallocated as f64 - change.bytes_allocated as f64;
-    println!("  memory of the node                 {:.0} bytes a group, port and protocol", held / groups as f64);
+    println!(
+        "  memory of the node                 {:.0} bytes a group, port and protocol",
+        held / groups as f64
+    );
 
     let again = many.until(limit, |many| many.led() == groups as usize).ok_or("not all were led again")?;
     let timeouts = again.as_secs_f64() / timeout.as_secs_f64();

@@ -92,7 +92,6 @@ caught! {
     marks_of_groups_out_of_step_are_caught: "marks-out-of-step",
     a_removal_that_is_forgotten_is_caught: "removal-forgotten",
     a_rewrite_that_drops_other_groups_is_caught: "rewrite-drops-others",
-    a_rewrite_that_forgets_votes_is_caught: "rewrite-forgets-votes",
     a_follower_that_sleeps_through_its_leaders_death_is_caught: "sleeps-through-death",
     a_group_that_sleeps_with_a_follower_behind_is_caught: "sleeps-with-follower-behind",
     a_lease_without_its_epoch_is_caught: "lease-without-epoch",

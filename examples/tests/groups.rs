@@ -92,9 +92,8 @@ fn a_follower_that_was_away_when_the_last_entry_was_committed_catches_up() {
     let proposed = many.world.app(leader).group(1).propose(5);
     assert_eq!(many.world.finish(proposed).unwrap(), 5);
     // The two that are left sleep without it.
-    let two_sleep = |many: &Many| {
-        others(away).iter().all(|id| many.on(*id).unwrap().look(GroupId(1)).unwrap().sleeps)
-    };
+    let two_sleep =
+        |many: &Many| others(away).iter().all(|id| many.on(*id).unwrap().look(GroupId(1)).unwrap().sleeps);
     assert!(many.until(Duration::from_secs(20), two_sleep).is_some());
     assert_eq!(many.state(away, 1).map(|(sum, _)| sum.0), Some(0));
     many.world.heal();
@@ -125,9 +124,12 @@ fn a_leader_that_is_cut_off_in_its_sleep_serves_no_linearizable_read() {
     let mut many = few(6, 3);
     let leader = many.leader(0).unwrap();
     many.world.isolate(leader);
-    assert!(many.until(Duration::from_secs(5), |many| {
-        others(leader).iter().any(|id| many.on(*id).unwrap().look(GroupId(0)).unwrap().leads)
-    }).is_some());
+    assert!(
+        many.until(Duration::from_secs(5), |many| {
+            others(leader).iter().any(|id| many.on(*id).unwrap().look(GroupId(0)).unwrap().leads)
+        })
+        .is_some()
+    );
     let through = others(leader)[0];
     let proposed = many.world.app(through).group(0).propose(7);
     assert_eq!(many.world.finish(proposed).unwrap(), 7);
@@ -211,10 +213,16 @@ fn what_is_not_founded_here_is_refused_by_name() {
     let mut many = few(11, 1);
     let strangers = many.world.app(NODES[0]).create(5, Founding::Found(vec![NodeId(8), NodeId(9)]));
     let refused = many.world.finish(strangers);
-    assert!(matches!(&refused, Err(Failure::Rejected(Reason::Refused(why))) if why.contains("not among")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Failure::Rejected(Reason::Refused(why))) if why.contains("not among")),
+        "{refused:?}"
+    );
     let otherwise = many.world.app(NODES[0]).create(0, Founding::Found(vec![NODES[0]]));
     let refused = many.world.finish(otherwise);
-    assert!(matches!(&refused, Err(Failure::Rejected(Reason::Refused(why))) if why.contains("otherwise")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Failure::Rejected(Reason::Refused(why))) if why.contains("otherwise")),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -225,8 +233,9 @@ fn all_groups_come_back_from_a_power_loss_with_what_they_had() {
     let mut many = Many::new(12, 20, config);
     assert!(many.until(Duration::from_secs(20), |many| many.led() == 20).is_some());
     for round in 0..30u64 {
-        let proposed: Vec<_> =
-            (0..20u64).map(|group| many.world.app(NODES[round as usize % 3]).group(group).propose(group)).collect();
+        let proposed: Vec<_> = (0..20u64)
+            .map(|group| many.world.app(NODES[round as usize % 3]).group(group).propose(group))
+            .collect();
         for ticket in proposed {
             many.world.finish(ticket).unwrap();
         }

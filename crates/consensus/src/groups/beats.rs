@@ -129,7 +129,8 @@ impl Groups {
                 told.is_some_and(|(_, their_under)| their_under != leads) && leads.count > 0,
                 told.is_some_and(|(their_leads, _)| their_leads != under) && under.count > 0,
             );
-            let (led, followed) = if differs == (false, false) { Default::default() } else { self.name_some(id, differs) };
+            let (led, followed) =
+                if differs == (false, false) { Default::default() } else { self.name_some(id, differs) };
             self.counters.beats += 1;
             self.counters.claims += (led.len() + followed.len()) as u64;
             // News, no promise.

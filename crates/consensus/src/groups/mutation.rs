@@ -13,8 +13,6 @@ pub enum GroupsMutation {
     ClaimsUnchecked,
     /// When the journal is rewritten, records of groups that were not told again are dropped.
     RewriteDropsOthers,
-    /// When the journal is rewritten, votes are left out.
-    RewriteForgetsVotes,
     /// When the journal is rewritten, what was removed is forgotten.
     RemovalForgotten,
     /// What one group has written counts as on disk when another's is.
@@ -24,12 +22,11 @@ pub enum GroupsMutation {
 #[cfg(feature = "mutations")]
 impl GroupsMutation {
     /// All of them, by the names that campaigns use.
-    pub const ALL: [(&'static str, GroupsMutation); 7] = [
+    pub const ALL: [(&'static str, GroupsMutation); 6] = [
         ("sleeps-through-death", GroupsMutation::SleepsThroughDeath),
         ("sleeps-with-follower-behind", GroupsMutation::SleepsWithFollowerBehind),
         ("claims-unchecked", GroupsMutation::ClaimsUnchecked),
         ("rewrite-drops-others", GroupsMutation::RewriteDropsOthers),
-        ("rewrite-forgets-votes", GroupsMutation::RewriteForgetsVotes),
         ("removal-forgotten", GroupsMutation::RemovalForgotten),
         ("marks-out-of-step", GroupsMutation::MarksOutOfStep),
     ];

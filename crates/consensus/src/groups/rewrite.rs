@@ -105,17 +105,10 @@ impl Groups {
 
     fn tell_again(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
         let Some(slot) = self.slots.get_mut(&group) else { return };
-        let (founding, mut records) = match &slot.state {
+        let (founding, records) = match &slot.state {
             State::Awake(awake) => (awake.raft.founding_told().clone(), awake.raft.records()),
             State::Asleep(asleep) => (asleep.folded.founding().clone(), asleep.folded.records()),
         };
-        if self.config.suffers(GroupsMutation::RewriteForgetsVotes) {
-            for record in &mut records {
-                if let raft::Record::Hard { vote, .. } = record {
-                    *vote = None;
-                }
-            }
-        }
         let record = Record::Instead { group, founding, records };
         let bytes = record.bytes();
         slot.based = cx.append(record);

@@ -153,7 +153,8 @@ impl Groups {
 
     /// Has it awake from here on. The caller plans its turn.
     pub(super) fn wake_up(&mut self, group: GroupId, why: Why, cx: &mut Cx<'_, Groups>) {
-        let (Some(Slot { state: State::Asleep(_), .. }), Some(boot)) = (self.slots.get(&group), self.boot) else {
+        let (Some(Slot { state: State::Asleep(_), .. }), Some(boot)) = (self.slots.get(&group), self.boot)
+        else {
             return;
         };
         let Some(Slot { based, state: State::Asleep(asleep) }) = self.slots.remove(&group) else { return };
@@ -191,22 +192,24 @@ impl Groups {
     /// the others in turn, should nobody lead by then. Who is preferred comes first; otherwise which one is first differs from group to group, so that the work
     /// and the leaders spread. All come to the same order without a word.
     fn stand_at(&self, group: GroupId, raft: &Raft, lost: NodeId, now: Time) -> Time {
-        let is_there = |id: &NodeId| {
-            *id != lost && self.neighbours.get(id).is_none_or(|neighbour| !neighbour.is_silent)
-        };
+        let is_there =
+            |id: &NodeId| *id != lost && self.neighbours.get(id).is_none_or(|neighbour| !neighbour.is_silent);
         let order = |id: &NodeId| super::ids::scramble(group.0 ^ super::ids::scramble(id.0));
         let key = |id: &NodeId| (self.raft.rank(*id), order(id));
         let own = key(&self.id);
         let before = raft.voters().iter().filter(|id| is_there(id) && key(id) < own).count() as u32;
         now + self.raft.election_timeout.saturating_mul(before) / 2
     }
-
 }
 
 impl Asleep {
     /// What it tells of itself.
     pub fn claim(&self, group: GroupId) -> Claim {
-        Claim { group, term: self.folded.term(), last: if self.blind { LogId::ZERO } else { self.folded.last() } }
+        Claim {
+            group,
+            term: self.folded.term(),
+            last: if self.blind { LogId::ZERO } else { self.folded.last() },
+        }
     }
 
     /// Whether it follows that node.

@@ -60,9 +60,7 @@ impl Groups {
             }
             Msg::Beat(beat) => self.on_beat(from, &beat, cx),
             Msg::Doze(all) => all.iter().for_each(|doze| self.on_doze(from, *doze, cx)),
-            Msg::Dozed(all) => {
-                all.iter().for_each(|(group, nonce)| self.on_dozed(from, *group, *nonce, cx))
-            }
+            Msg::Dozed(all) => all.iter().for_each(|(group, nonce)| self.on_dozed(from, *group, *nonce, cx)),
             Msg::NotSo(groups) => groups.iter().for_each(|group| self.on_not_so(from, *group, cx)),
         }
     }
@@ -222,8 +220,7 @@ impl Groups {
         let known = awake.raft.links().clone();
         let lost: Vec<NodeId> = known.keys().filter(|id| !self.links.contains_key(id)).copied().collect();
         let new = |(id, boot): &(&NodeId, &Boot)| known.get(id) != Some(boot);
-        let new: Vec<(NodeId, Boot)> =
-            self.links.iter().filter(new).map(|(id, boot)| (*id, *boot)).collect();
+        let new: Vec<(NodeId, Boot)> = self.links.iter().filter(new).map(|(id, boot)| (*id, *boot)).collect();
         for peer in lost {
             self.step_in(group, Input::Link { peer, state: LinkState::Down }, cx);
         }

@@ -198,7 +198,9 @@ impl Batch {
             }
         }
         // Written once more, so that none keeps room that it does not need.
-        all.into_iter().map(|(batch, bytes)| Batch { bytes: Bytes::copy_from_slice(&bytes).into(), ..batch }).collect()
+        all.into_iter()
+            .map(|(batch, bytes)| Batch { bytes: Bytes::copy_from_slice(&bytes).into(), ..batch })
+            .collect()
     }
 
     pub(super) fn encode(&self, to: &mut Encoder<'_>) {

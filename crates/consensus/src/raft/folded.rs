@@ -6,8 +6,9 @@
 //! answer from before the sleep confirms nothing asked after it; a lease is gone.
 
 use super::{
-    Batch, Configuration, Founding, Index, Log, LogId, Msg, OpenBatch, Outcome, Raft, RaftConfig, Record, Role, Snapshot, Term,
-    configuration::Decision, history::History, inner::Kept, leader::Leader, lease::Lease, peer::Peer, read::Reads,
+    Batch, Configuration, Founding, Index, Log, LogId, Msg, OpenBatch, Outcome, Raft, RaftConfig, Record,
+    Role, Snapshot, Term, configuration::Decision, history::History, inner::Kept, leader::Leader,
+    lease::Lease, peer::Peer, read::Reads,
 };
 use quorate_core::{Boot, Mark, NodeId, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -179,7 +180,9 @@ impl Folded {
         };
         raft.reconfigure(now);
         if let Some(leading) = self.leads {
-            for served in served.iter().filter(|served| raft.peer(**served).is_none()).copied().collect::<Vec<_>>() {
+            for served in
+                served.iter().filter(|served| raft.peer(**served).is_none()).copied().collect::<Vec<_>>()
+            {
                 raft.peers.push(Peer::new(served, false, links.get(&served).copied()));
             }
             raft.share_peers();
@@ -345,7 +348,10 @@ mod tests {
         let after = replayed(&anew);
         assert_eq!(after.records(), anew);
         for raft in [&before, &after] {
-            assert_eq!((raft.term(), raft.vote(), raft.last()), (one.raft.term(), one.raft.vote(), one.raft.last()));
+            assert_eq!(
+                (raft.term(), raft.vote(), raft.last()),
+                (one.raft.term(), one.raft.vote(), one.raft.last())
+            );
             assert_eq!(raft.configuration(), one.raft.configuration());
             assert_eq!(raft.group(), one.raft.group());
         }
@@ -354,7 +360,10 @@ mod tests {
         let anew = one.raft.records();
         let after = replayed(&anew);
         assert_eq!(after.records(), anew);
-        assert_eq!((after.log().base(), after.last(), after.commit()), (LogId::new(1, 4), one.raft.last(), 6));
+        assert_eq!(
+            (after.log().base(), after.last(), after.commit()),
+            (LogId::new(1, 4), one.raft.last(), 6)
+        );
     }
 
     #[test]
@@ -379,7 +388,10 @@ mod tests {
             let links = BTreeMap::new();
             let raft = folded.unfold(NodeId(1), &config(), BOOT, &links, &[], |_| None, one.now);
             assert_eq!(entries(&raft), entries(&awake));
-            assert_eq!((raft.commit(), raft.vote(), raft.leader()), (awake.commit(), awake.vote(), awake.leader()));
+            assert_eq!(
+                (raft.commit(), raft.vote(), raft.leader()),
+                (awake.commit(), awake.vote(), awake.leader())
+            );
             assert_eq!(raft.configuration(), awake.configuration());
             assert_eq!(raft.snapshot(), awake.snapshot());
             // And goes on leading.

@@ -8,10 +8,12 @@ mod workload;
 use super::checkers::watch_group;
 use super::kv::{CLIENT_PATHS, Fuse, Registers};
 use super::{Protocol, Run, link_paths, plans};
+use bytes::Bytes;
 use paths::GroupPaths;
+use quorate::core::wire::decode;
 use quorate::groups::{GroupId, Groups, GroupsConfig, GroupsHandle, GroupsMutation, Msg};
 use quorate::raft::{Founding, RaftConfig, RaftHandle};
-use quorate::sim::{Fault, FaultKind, Outcome, Swarm, Trial, World};
+use quorate::sim::{Fault, FaultKind, Outcome, Swarm, Trial, Verdict, World};
 use quorate::{Node, NodeId, Rng, ScopeId};
 use std::time::Duration;
 use workload::GroupsWorkload;
@@ -116,7 +118,38 @@ fn run(mut run: Run<'_>) -> Outcome {
     plans::sieve(&mut world, GROUPS, unit, SAFETY);
     let mut workload = GroupsWorkload::new(seed, ids, drawn, fuses.unwrap_or_default(), disks_lost);
     workload.sleeps = sleeps;
+    if rng.chance(0.5) {
+        workload.lose(&mut rng);
+    }
+    if rng.chance(0.3) {
+        sieve_one(&mut world, rng.within(0..7), rng.fork());
+    }
     Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
+}
+
+/// Messages of one group are lost, those of one node or of all, by turns, while those of others pass, and beats between nodes.
+/// Those that leave in a bundle go with it.
+fn sieve_one(world: &mut World<App>, group: u64, mut rng: Rng) {
+    let ids: Vec<NodeId> = world.ids().collect();
+    let with = rng.pick(&ids).copied().filter(|_| rng.chance(0.7));
+    let (share, period) = (0.5 + 0.5 * rng.unit(), 200 + rng.within(0..3000));
+    let is_of = move |msg: &Msg| match msg {
+        Msg::One { group: of, .. } => of.0 == group,
+        Msg::Many(all) => all.iter().any(|(of, _)| of.0 == group),
+        Msg::Doze(all) => all.iter().any(|doze| doze.group.0 == group),
+        Msg::Dozed(all) => all.iter().any(|(of, _)| of.0 == group),
+        Msg::NotSo(all) => all.iter().any(|of| of.0 == group),
+        Msg::Beat(_) => false,
+    };
+    world.filter(move |passing| {
+        let Some((GROUPS, _, body)) = passing.message else { return Verdict::Pass };
+        let strikes = passing.now < SAFETY
+            && passing.now > Duration::from_secs(1)
+            && (passing.now.as_millis() as u64 / period) % 2 == 1
+            && with.is_none_or(|id| id == passing.from || id == passing.to);
+        let is_meant = strikes && decode::<Msg>(Bytes::copy_from_slice(body)).is_ok_and(|msg| is_of(&msg));
+        if is_meant && rng.chance(share) { Verdict::Drop } else { Verdict::Pass }
+    });
 }
 
 /// Where a disk may be lost, no group has a single voter.

@@ -22,7 +22,7 @@ pub(super) struct One {
     /// Nobody asks anything new until then: time to fall asleep.
     quiet_until: Duration,
     /// Whether voters change, and how many disks may be lost meanwhile.
-    changes: Option<usize>,
+    pub changes: Option<usize>,
     pub over: bool,
     pub asks: bool,
     answered_before: usize,
@@ -58,7 +58,9 @@ impl One {
     }
 
     pub fn step(&mut self, world: &mut World<App>, rng: &mut Rng) {
-        self.come_and_go(world, rng);
+        if !self.over || self.asks || self.drawn.goes {
+            self.come_and_go(world, rng);
+        }
         if world.now() >= self.quiet_until && rng.chance(0.02) && !self.over {
             self.quiet_until = world.now() + Duration::from_millis(rng.within(0..3000));
         }
@@ -89,7 +91,10 @@ impl One {
         let handle = &world.app(*leader).handles[self.place];
         // What becomes of it is seen in the terms and in what clients are told.
         if what < 0.015 {
-            drop(handle.transfer(rng.chance(0.7).then(|| self.drawn.voters[rng.index(self.drawn.voters.len())])));
+            drop(
+                handle
+                    .transfer(rng.chance(0.7).then(|| self.drawn.voters[rng.index(self.drawn.voters.len())])),
+            );
         } else if let Some(disks_lost) = self.changes {
             drop(handle.change(voters::draw(&self.drawn.voters, disks_lost, rng)));
         }
@@ -192,7 +197,10 @@ impl One {
             let at = port.and_then(|port| port.state(self.drawn.group)).map(|(_, at)| at);
             let raft = groups.and_then(|groups| groups.raft(self.drawn.group));
             let more = raft.map(|raft| (raft.last(), raft.is_founded()));
-            format!("{id} {:?} applied {at:?} {more:?}", groups.and_then(|groups| groups.look(self.drawn.group)))
+            format!(
+                "{id} {:?} applied {at:?} {more:?}",
+                groups.and_then(|groups| groups.look(self.drawn.group))
+            )
         };
         let looks: Vec<String> = self.drawn.voters.iter().map(look).collect();
         format!(
@@ -211,7 +219,9 @@ impl One {
         let group = self.drawn.group;
         if !self.drawn.goes {
             for state in self.states(world, on) {
-                let Some((state, _)) = state else { return Err(format!("{group} has a replica without state")) };
+                let Some((state, _)) = state else {
+                    return Err(format!("{group} has a replica without state"));
+                };
                 if let Some(number) = state.applied_twice() {
                     return Err(format!("sessions exactly once: {number:#x} was applied twice in {group}"));
                 }

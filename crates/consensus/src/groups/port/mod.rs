@@ -90,8 +90,7 @@ impl<S: StateMachine> GroupsPort<S> {
             }
             return cx.command(Cmd::Wake { group });
         };
-        let mut inner =
-            PortCx::new(cx.now, cx.wall, cx.rng, raft, &mut self.commands, &mut self.notices);
+        let mut inner = PortCx::new(cx.now, cx.wall, cx.rng, raft, &mut self.commands, &mut self.notices);
         while let Some(earlier) = awake.waiting.pop_front() {
             earlier.give(&mut awake.port, &mut inner);
         }
@@ -101,7 +100,8 @@ impl<S: StateMachine> GroupsPort<S> {
 
     /// What came while the replica slept.
     fn give_waiting(&mut self, group: GroupId, cx: &mut PortCx<'_, Groups>) {
-        let (Some(Member::Awake(awake)), Some(raft)) = (self.members.get_mut(&group), cx.protocol.raft(group))
+        let (Some(Member::Awake(awake)), Some(raft)) =
+            (self.members.get_mut(&group), cx.protocol.raft(group))
         else {
             return;
         };

@@ -113,11 +113,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// A port around a state machine in its first state.
     pub fn new(state: S, decider: D, config: impl Into<Arc<RaftConfig>>) -> Self {
         let sessions = Sessions::default();
-        RaftPort::around(
-            Some(Machine { state, sessions, applied: LogId::ZERO }),
-            decider,
-            config.into(),
-        )
+        RaftPort::around(Some(Machine { state, sessions, applied: LogId::ZERO }), decider, config.into())
     }
 
     fn around(machine: Option<Machine<S>>, decider: D, config: Arc<RaftConfig>) -> Self {
