@@ -93,7 +93,6 @@ caught! {
     a_removal_that_is_forgotten_is_caught: "removal-forgotten",
     a_rewrite_that_drops_other_groups_is_caught: "rewrite-drops-others",
     a_follower_that_sleeps_through_its_leaders_death_is_caught: "sleeps-through-death",
-    a_group_that_sleeps_with_a_follower_behind_is_caught: "sleeps-with-follower-behind",
     a_lease_without_its_epoch_is_caught: "lease-without-epoch",
     a_stale_completion_that_is_accepted_is_caught: "stale-completion-accepted",
 }

@@ -1,14 +1,17 @@
 //! Groups come to be here, and go for good.
 
 use super::state::{Awake, Slot, State};
+use super::step::GROUPS_PER_STEP;
 use super::{Event, GroupId, Groups, NotCreated, Record};
 use crate::raft::{Founding, Raft};
-use quorate_core::{Boot, Cx, Input, Time};
+use quorate_core::{Cx, Input, Time};
+use std::collections::VecDeque;
 
 impl Awake {
     pub fn of(raft: Raft) -> Awake {
         Awake {
             raft,
+            started: false,
             place: Default::default(),
             pass: Default::default(),
             links_seen: 0,
@@ -20,11 +23,38 @@ impl Awake {
 }
 
 impl Groups {
-    /// The port is told of it, and its replica starts.
-    pub(super) fn open(&mut self, group: GroupId, boot: Boot, cx: &mut Cx<'_, Groups>) {
+    /// Groups that the journal knows start, and those that were named come to be, some in each step: thousands at once
+    /// would be one long step, and one that grows all memory that it goes through.
+    pub(super) fn start_some(&mut self, cx: &mut Cx<'_, Groups>) {
+        if let Some(from) = self.starting.take() {
+            let mut some = self.slots.range(from..).map(|(group, _)| *group);
+            let now: Vec<GroupId> = some.by_ref().take(GROUPS_PER_STEP).collect();
+            self.starting = some.next();
+            now.into_iter().for_each(|group| self.open(group, cx));
+            return;
+        }
+        for _ in 0..GROUPS_PER_STEP {
+            let Some((group, founding)) = self.begins.pop_front() else { break };
+            let known = self.slots.contains_key(&group) || self.gone.contains(&group);
+            // What is wrong with it was said when the node was built.
+            let _ = known || self.create(group, founding, cx).is_ok();
+        }
+        if self.begins.is_empty() {
+            self.begins = VecDeque::new();
+        }
+    }
+
+    /// The port is told of it, and its replica starts, if that was not done yet.
+    pub(super) fn open(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
+        let Some(boot) = self.boot else { return };
+        let Some(awake) = self.awake_mut(group) else { return };
+        if std::mem::replace(&mut awake.started, true) {
+            return;
+        }
         // News of what is here, no promise.
         cx.emit_now(Event::Opened { group });
         self.enter(group, Input::Start(boot), cx);
+        cx.emit_now(Event::Woken { group });
     }
 
     pub(super) fn on_create(&mut self, group: GroupId, founding: Founding, cx: &mut Cx<'_, Groups>) {
@@ -62,9 +92,7 @@ impl Groups {
         self.rewrite.wrote(record.bytes());
         let mark = cx.append(record);
         self.slots.insert(group, Slot::of(raft, mark));
-        if let Some(boot) = self.boot {
-            self.open(group, boot, cx);
-        }
+        self.open(group, cx);
         Ok(())
     }
 

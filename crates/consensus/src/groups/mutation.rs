@@ -7,8 +7,6 @@ use super::GroupsConfig;
 pub enum GroupsMutation {
     /// A follower that sleeps does not mind that its leader's node is gone.
     SleepsThroughDeath,
-    /// Groups fall asleep while a follower that is there is behind, and do not say how far they are.
-    SleepsWithFollowerBehind,
     /// Nodes that see their sleeping groups otherwise do not say which.
     ClaimsUnchecked,
     /// When the journal is rewritten, records of groups that were not told again are dropped.
@@ -22,9 +20,8 @@ pub enum GroupsMutation {
 #[cfg(feature = "mutations")]
 impl GroupsMutation {
     /// All of them, by the names that campaigns use.
-    pub const ALL: [(&'static str, GroupsMutation); 6] = [
+    pub const ALL: [(&'static str, GroupsMutation); 5] = [
         ("sleeps-through-death", GroupsMutation::SleepsThroughDeath),
-        ("sleeps-with-follower-behind", GroupsMutation::SleepsWithFollowerBehind),
         ("claims-unchecked", GroupsMutation::ClaimsUnchecked),
         ("rewrite-drops-others", GroupsMutation::RewriteDropsOthers),
         ("removal-forgotten", GroupsMutation::RemovalForgotten),

@@ -15,8 +15,8 @@
 //! then, but awake, or it finds out by the digests; and it wakes the others by asking for votes.
 
 use super::state::{Asleep, Awake, Slot, State};
-use super::{Claim, Doze, Event, GroupId, Groups, GroupsMutation};
-use crate::raft::{LogId, Raft};
+use super::{Claim, Doze, Event, GroupId, Groups};
+use crate::raft::Raft;
 use quorate_core::{Cx, NodeId, Time};
 use std::sync::Arc;
 
@@ -61,7 +61,6 @@ impl Groups {
     pub(super) fn consider_sleep(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
         let Some(sleep_after) = self.config.sleep_after else { return };
         let patience = self.silence_after();
-        let behind_too = self.config.suffers(GroupsMutation::SleepsWithFollowerBehind);
         let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { return };
         let wait = sleep_after.saturating_mul(1 << awake.restless.min(RESTLESS_MAX));
         if cx.now.since(awake.active_at) < wait || awake.asking.is_some() || !awake.raft.is_settled() {
@@ -71,7 +70,7 @@ impl Groups {
         for id in awake.raft.peer_ids() {
             let heard = self.neighbours.get(&id).and_then(|neighbour| neighbour.heard_at);
             let is_there = heard.is_some_and(|at| cx.now.since(at) <= patience);
-            match awake.raft.is_equal(id) || behind_too {
+            match awake.raft.is_equal(id) {
                 true if is_there => asked.push(id),
                 // It is there, or has just been, and is behind or has not answered.
                 false if is_there => return,
@@ -107,9 +106,7 @@ impl Groups {
             return self.post.dozed(from, group, nonce);
         }
         self.wake_up(group, Why::Asked, cx);
-        let blind = self.config.suffers(GroupsMutation::SleepsWithFollowerBehind);
         let Some(awake) = self.awake_mut(group) else { return };
-        let last = if blind { awake.raft.last() } else { last };
         // Of one that has no vote and no leader to be lost, too.
         let equal = awake.raft.is_equal_follower(from, term, last) && awake.raft.links().contains_key(&from);
         if equal {
@@ -141,8 +138,7 @@ impl Groups {
         self.gate.leave(&mut awake.pass);
         let Awake { raft, restless, .. } = *awake;
         let folded = raft.fold(&mut self.shared);
-        let blind = self.config.suffers(GroupsMutation::SleepsWithFollowerBehind);
-        let asleep = Asleep { folded, agreed: self.shared.nodes(agreed), since: cx.now, restless, blind };
+        let asleep = Asleep { folded, agreed: self.shared.nodes(agreed), since: cx.now, restless };
         self.relate(group, &asleep, cx.now);
         self.slots.insert(group, Slot { based, state: State::Asleep(Box::new(asleep)) });
         self.asleep += 1;
@@ -165,7 +161,8 @@ impl Groups {
         // Whoever led it lives: it has been heard instead, and nobody else may depose it.
         let heard = |id: NodeId| neighbours.get(&id).and_then(|neighbour| neighbour.heard_at);
         let raft = folded.unfold(self.id, &self.raft, boot, &self.links, &agreed, heard, cx.now);
-        let mut awake = Awake { active_at: cx.now, links_seen: self.links_version, ..Awake::of(raft) };
+        let mut awake =
+            Awake { active_at: cx.now, links_seen: self.links_version, started: true, ..Awake::of(raft) };
         let sleep_after = self.config.sleep_after.unwrap_or_default();
         awake.restless = match cx.now.since(since) < sleep_after.saturating_mul(4) {
             true => restless.saturating_add(1).min(RESTLESS_MAX),
@@ -205,11 +202,7 @@ impl Groups {
 impl Asleep {
     /// What it tells of itself.
     pub fn claim(&self, group: GroupId) -> Claim {
-        Claim {
-            group,
-            term: self.folded.term(),
-            last: if self.blind { LogId::ZERO } else { self.folded.last() },
-        }
+        Claim { group, term: self.folded.term(), last: self.folded.last() }
     }
 
     /// Whether it follows that node.

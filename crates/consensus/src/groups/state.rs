@@ -21,7 +21,9 @@ pub struct Groups {
     pub(super) raft: Arc<RaftConfig>,
     pub(super) boot: Option<Boot>,
     /// To be created at the start, unless the journal knows them.
-    pub(super) begins: Vec<(GroupId, Founding)>,
+    pub(super) begins: VecDeque<(GroupId, Founding)>,
+    /// Behind which group those of the journal are still to be started, some in each step.
+    pub(super) starting: Option<GroupId>,
     pub(super) slots: BTreeMap<GroupId, Slot>,
     pub(super) asleep: usize,
     /// Removed for good.
@@ -70,6 +72,8 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Awake {
     pub raft: Raft,
+    /// Its replica was told in which life it is.
+    pub started: bool,
     pub place: Place,
     pub pass: Pass,
     pub links_seen: u64,
@@ -88,8 +92,6 @@ pub(super) struct Asleep {
     pub agreed: Arc<[NodeId]>,
     pub since: Time,
     pub restless: u8,
-    /// Does not tell how far it is: a planted bug.
-    pub blind: bool,
 }
 
 /// What happened to the groups of a node in this life, counted.
@@ -160,7 +162,8 @@ impl Groups {
             id,
             raft,
             boot: None,
-            begins: Vec::new(),
+            begins: VecDeque::new(),
+            starting: None,
             slots: BTreeMap::new(),
             asleep: 0,
             gone: BTreeSet::new(),
@@ -189,7 +192,7 @@ impl Groups {
     /// A group that is to be here from the start. One that the journal knows stays as it is; one that was removed stays
     /// removed.
     pub fn begin_with(&mut self, group: GroupId, founding: Founding) {
-        self.begins.push((group, founding));
+        self.begins.push_back((group, founding));
     }
 
     /// This node.
@@ -237,10 +240,10 @@ impl Groups {
         self.gone.contains(&group)
     }
 
-    /// The replica of a group, unless it sleeps.
+    /// The replica of a group, unless it sleeps or has not started yet.
     pub fn raft(&self, group: GroupId) -> Option<&Raft> {
         match &self.slots.get(&group)?.state {
-            State::Awake(awake) => Some(&awake.raft),
+            State::Awake(awake) => awake.started.then_some(&awake.raft),
             State::Asleep(_) => None,
         }
     }

@@ -5,6 +5,7 @@ use super::state::{Slot, State};
 use super::{Cmd, GroupId, Groups, GroupsMutation, Msg, Record};
 use crate::raft::{self, Raft};
 use quorate_core::{Boot, Corrupt, Cx, Effect, Input, LinkState, Mark, NodeId, Protocol, Time};
+use std::collections::VecDeque;
 
 /// Groups whose turn comes in one step, so that a step stays short.
 pub(super) const GROUPS_PER_STEP: usize = 256;
@@ -25,6 +26,7 @@ impl Protocol for Groups {
             Input::Command(Cmd::Create { group, founding }) => self.on_create(group, founding, cx),
             Input::Command(Cmd::Remove { group }) => self.on_remove(group, cx),
             Input::Command(Cmd::Wake { group }) => {
+                self.open(group, cx);
                 self.wake_up(group, Why::Asked, cx);
                 self.plan(group, cx.now);
             }
@@ -37,7 +39,8 @@ impl Protocol for Groups {
     }
 
     fn wake_at(&self) -> Time {
-        if !self.to_wake.is_empty() || self.walk.is_some() || self.wants_rewrite() {
+        let starts = self.starting.is_some() || !self.begins.is_empty();
+        if starts || !self.to_wake.is_empty() || self.walk.is_some() || self.wants_rewrite() {
             return Time::ZERO;
         }
         self.agenda.wake_at().min(self.gate.wake_at()).min(self.beat_at).min(self.silence_at)
@@ -92,15 +95,8 @@ impl Groups {
 
     fn on_start(&mut self, boot: Boot, cx: &mut Cx<'_, Groups>) {
         self.boot = Some(boot);
-        let here: Vec<GroupId> = self.groups().collect();
-        for group in here {
-            self.open(group, boot, cx);
-        }
-        for (group, founding) in std::mem::take(&mut self.begins) {
-            let known = self.slots.contains_key(&group) || self.gone.contains(&group);
-            // What is wrong with it was said when the node was built.
-            let _ = known || self.create(group, founding, cx).is_ok();
-        }
+        self.starting = Some(GroupId(0));
+        self.start_some(cx);
     }
 
     fn on_durable(&mut self, mark: Mark, cx: &mut Cx<'_, Groups>) {
@@ -131,6 +127,7 @@ impl Groups {
     }
 
     fn on_wake(&mut self, cx: &mut Cx<'_, Groups>) {
+        self.start_some(cx);
         if self.silence_at <= cx.now {
             self.look_for_silence(cx.now);
         }
@@ -138,14 +135,19 @@ impl Groups {
             self.beat(cx);
         }
         for _ in 0..GROUPS_PER_STEP {
-            let Some((group, why)) = self.to_wake.pop_front() else { break };
+            let Some((group, why)) = self.to_wake.pop_front() else {
+                // What a lost node left behind takes no room for ever.
+                self.to_wake = VecDeque::new();
+                break;
+            };
             self.wake_up(group, why, cx);
             self.plan(group, cx.now);
         }
         self.tell_links(cx);
         self.rewrite_some(cx);
         self.let_in(cx);
-        while let Some(group) = self.agenda.ripe(cx.now) {
+        for _ in 0..LOOKS_PER_STEP {
+            let Some(group) = self.agenda.ripe(cx.now) else { break };
             // A timer is of one that is awake.
             let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { break };
             self.agenda.plan(group, &mut awake.place, cx.now, cx.now);
@@ -205,6 +207,7 @@ impl Groups {
     /// Steps a replica that is awake: with the links as they are now, and with its records told again before, if the
     /// journal is being rewritten.
     pub(super) fn enter(&mut self, group: GroupId, input: Input<Raft>, cx: &mut Cx<'_, Groups>) {
+        self.open(group, cx);
         self.tell_again_first(group, cx);
         let version = self.links_version;
         let Some(awake) = self.awake_mut(group) else { return };
@@ -242,6 +245,7 @@ impl Groups {
             }
             looks += 1;
             if let State::Awake(awake) = &slot.state
+                && awake.started
                 && awake.links_seen != version
             {
                 stale.push(*group);

@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub(super) enum Member<S: StateMachine> {
-    Awake(Awake<S>),
+    Awake(Box<Awake<S>>),
     Asleep(Box<FoldedPort<S>>),
 }
 
 pub(super) struct Awake<S: StateMachine> {
-    pub port: Box<RaftPort<S>>,
+    pub port: RaftPort<S>,
     pub place: Place,
     pub jobs: JobPlace,
     /// Came while the replica slept. It is about to wake.
@@ -48,26 +48,21 @@ impl<S: StateMachine> Thing<S> {
 
 impl<S: StateMachine> Member<S> {
     pub fn new(state: S, config: &Arc<RaftConfig>) -> Member<S> {
-        Member::Awake(Awake::of(RaftPort::new(state, NoDecider, config.clone())))
+        Member::Awake(Awake::of(RaftPort::new(state, NoDecider, config.clone())).into())
     }
 
     /// The member, awake.
-    pub fn unfold(self, config: &Arc<RaftConfig>) -> Awake<S> {
+    pub fn unfold(self, config: &Arc<RaftConfig>) -> Box<Awake<S>> {
         match self {
             Member::Awake(awake) => awake,
-            Member::Asleep(folded) => Awake::of(folded.unfold(config)),
+            Member::Asleep(folded) => Awake::of(folded.unfold(config)).into(),
         }
     }
 }
 
 impl<S: StateMachine> Awake<S> {
     fn of(port: RaftPort<S>) -> Awake<S> {
-        Awake {
-            port: Box::new(port),
-            place: Place::default(),
-            jobs: JobPlace::default(),
-            waiting: VecDeque::new(),
-        }
+        Awake { port, place: Place::default(), jobs: JobPlace::default(), waiting: VecDeque::new() }
     }
 
     pub fn is_idle(&self) -> bool {
@@ -79,7 +74,7 @@ impl<S: StateMachine> Awake<S> {
         let Awake { port, place, jobs, waiting } = self;
         match port.fold() {
             Ok(folded) => Member::Asleep(Box::new(folded)),
-            Err(port) => Member::Awake(Awake { port, place, jobs, waiting }),
+            Err(port) => Member::Awake(Awake { port: *port, place, jobs, waiting }.into()),
         }
     }
 }

@@ -74,6 +74,14 @@ impl<S: StateMachine> GroupsPort<S> {
         }
     }
 
+    /// A group is here, and may not have started yet.
+    fn open(&mut self, group: GroupId) {
+        if !self.members.contains_key(&group) {
+            let state = (self.make)(group);
+            self.members.insert(group, Member::new(state, &self.config));
+        }
+    }
+
     /// Has something come to a group's port. While its replica sleeps it waits.
     fn give(&mut self, group: GroupId, thing: Thing<S>, cx: &mut PortCx<'_, Groups>) {
         if let Some(Member::Asleep(_)) = self.members.get(&group)
@@ -123,8 +131,9 @@ impl<S: StateMachine> GroupsPort<S> {
                 cx.notice(GroupsNotice { group, notice: *notice });
             }
         }
-        if let Some(Member::Awake(Awake { port, place, jobs, .. })) = self.members.get_mut(&group) {
-            self.agenda.plan(group, place, Port::<Raft>::wake_at(port.as_ref()), cx.now);
+        if let Some(Member::Awake(awake)) = self.members.get_mut(&group) {
+            let Awake { port, place, jobs, .. } = awake.as_mut();
+            self.agenda.plan(group, place, Port::<Raft>::wake_at(port), cx.now);
             self.jobs.may_have_one(group, jobs);
         }
     }
@@ -147,7 +156,7 @@ impl<S: StateMachine> GroupsPort<S> {
     fn close(&mut self, group: GroupId) {
         if let Some(Member::Awake(mut awake)) = self.members.remove(&group) {
             self.agenda.forget(group, &mut awake.place);
-            Port::<Raft>::stop(awake.port.as_mut());
+            Port::<Raft>::stop(&mut awake.port);
             awake.waiting.into_iter().for_each(Thing::refuse);
         }
     }
@@ -159,7 +168,10 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
     fn ask(&mut self, ask: Ask, cx: &mut PortCx<'_, Groups>) {
         match ask {
             Ask::Of { group, ask } => match ask.downcast::<raft::Ask<S, quorate_core::NoDecider>>() {
-                Ok(ask) if self.members.contains_key(&group) => self.give(group, Thing::Ask(ask), cx),
+                Ok(ask) if self.members.contains_key(&group) || cx.protocol.has(group) => {
+                    self.open(group);
+                    self.give(group, Thing::Ask(ask), cx);
+                }
                 Ok(ask) => Thing::<S>::Ask(ask).refuse(),
                 // A handle of another type of state: its promises answer when they are dropped.
                 Err(_) => {}
@@ -183,10 +195,7 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
     fn event(&mut self, event: Event, cx: &mut PortCx<'_, Groups>) {
         match event {
             Event::Of { group, event } => self.give(group, Thing::Event(Box::new(event)), cx),
-            Event::Opened { group } => {
-                let state = (self.make)(group);
-                self.members.insert(group, Member::new(state, &self.config));
-            }
+            Event::Opened { group } => self.open(group),
             Event::Closed { group } => self.close(group),
             Event::Woken { group } => self.give_waiting(group, cx),
             Event::Asleep { group } => self.doze(group, cx),
@@ -242,7 +251,7 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
             if !awake.place.begin() {
                 continue;
             }
-            match Port::<Raft>::wake_at(awake.port.as_ref()) <= cx.now {
+            match Port::<Raft>::wake_at(&awake.port) <= cx.now {
                 true => self.give(group, Thing::Wake, cx),
                 false => self.told(group, cx),
             }
