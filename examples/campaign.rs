@@ -1,6 +1,8 @@
 //! The simulator's campaigns behind one program: whole clusters under every fault, seed after seed.
 
-use quorate_examples::campaign::{Figures, Planted, Protocol, Ran, by_name, mutations, planted, table};
+use quorate_examples::campaign::{
+    Figures, Planted, Protocol, Ran, by_name, by_test, mutations, planted, table,
+};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -17,6 +19,7 @@ cargo run --release --example campaign -- [OPTIONS]
   --mutation NAME     plant this bug: the campaign should fail
   --oracle            plant each bug in turn, in its own campaign, and print how many seeds were needed to catch it
   --trace FILE        write a line there for everything that happens in a single seed
+  --transitions FILE  write a line of JSON there for every transition of a Raft replica in a single seed (feature trace)
   --list-mutations    the names of the bugs, one a line
   --json FILE         write the figures there
 
@@ -30,6 +33,7 @@ struct Options {
     oracle: bool,
     json: Option<PathBuf>,
     trace: Option<PathBuf>,
+    transitions: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -76,6 +80,12 @@ fn campaign(options: &Options) -> ExitCode {
         eprintln!("{}: {why}", path.display());
         return ExitCode::from(2);
     }
+    if let Some(path) = &options.transitions
+        && let Err(why) = write_transitions(path, options)
+    {
+        eprintln!("{}: {why}", path.display());
+        return ExitCode::from(2);
+    }
     if figures.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -91,6 +101,9 @@ fn oracle() -> ExitCode {
         };
         missed |= by == "NOBODY";
         println!("{mutation:<34} {:>8} {needed:>12} {budget:>7}  {by}", protocol.name);
+    }
+    for (mutation, test) in by_test() {
+        println!("{mutation:<34} {:>8} {:>12} {:>7}  {test}", "raft", "-", "-");
     }
     if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -108,11 +121,25 @@ fn write_trace(path: &Path, options: &Options) -> std::io::Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "trace")]
+fn write_transitions(path: &Path, options: &Options) -> std::io::Result<()> {
+    let file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let seed = options.seeds.start;
+    options.protocol.transitions(seed, options.mutation.as_deref(), Box::new(file));
+    println!("  every transition is in {}", path.display());
+    Ok(())
+}
+
+#[cfg(not(feature = "trace"))]
+fn write_transitions(_: &Path, _: &Options) -> std::io::Result<()> {
+    Err(std::io::Error::other("built without the feature trace"))
+}
+
 fn parse() -> Result<Option<Options>, String> {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_env();
     let (mut name, mut seeds) = ("raft".to_owned(), 0..1000);
-    let (mut mutation, mut json, mut trace, mut is_oracle) = (None, None, None, false);
+    let (mut mutation, mut json, mut trace, mut transitions, mut is_oracle) = (None, None, None, None, false);
     let mut jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let text = |parser: &mut lexopt::Parser| -> Result<String, String> {
         parser.value().and_then(|value| value.string()).map_err(|e| e.to_string())
@@ -128,6 +155,7 @@ fn parse() -> Result<Option<Options>, String> {
             Long("oracle") => is_oracle = true,
             Long("json") => json = Some(PathBuf::from(text(&mut parser)?)),
             Long("trace") => trace = Some(PathBuf::from(text(&mut parser)?)),
+            Long("transitions") => transitions = Some(PathBuf::from(text(&mut parser)?)),
             Long("list-mutations") => {
                 mutations().iter().for_each(|name| println!("{name}"));
                 return Ok(None);
@@ -145,10 +173,10 @@ fn parse() -> Result<Option<Options>, String> {
     {
         return Err(format!("the campaign {name} knows no mutation {planted}"));
     }
-    if trace.is_some() && seeds.end - seeds.start != 1 {
-        return Err("--trace takes a single seed: --seeds A..B with B = A + 1".to_owned());
+    if (trace.is_some() || transitions.is_some()) && seeds.end - seeds.start != 1 {
+        return Err("--trace and --transitions take a single seed: --seeds A..B with B = A + 1".to_owned());
     }
-    Ok(Some(Options { protocol, seeds, jobs, mutation, oracle: is_oracle, json, trace }))
+    Ok(Some(Options { protocol, seeds, jobs, mutation, oracle: is_oracle, json, trace, transitions }))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

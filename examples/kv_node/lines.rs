@@ -13,13 +13,15 @@
 //! | `sum COUNTER` | `ok SUM`; linearizable |
 //! | `values` | `ok VALUE:TIMES VALUE:TIMES ...`; linearizable |
 //! | `leader` | `ok ID` |
+//! | `change +ID -ID ...` | `ok ID,ID,...`: who votes then. `+ID` is to vote on the disk that it runs on, `-ID` no more; of who leads only |
+//! | `linked` | `ok ID,ID,...`: the voters that this node is linked to, on the disks they are known by; itself, if it votes |
 //! | `peer ID ADDRESS` | `ok` |
 //!
 //! What failed is answered `no ID WHY` if it did not happen and never will, and `unknown ID WHY` if it may have; ID is who
 //! leads, or `-`.
 
 use crate::store::{Change, Store};
-use quorate::raft::{RaftHandle, Read, SessionId};
+use quorate::raft::{self, RaftHandle, Read, SessionId};
 use quorate::transport::Peers;
 use quorate::{Failure, NodeId, Reason, Ticket};
 use std::io::{BufRead, BufReader, Result, Write};
@@ -112,6 +114,17 @@ impl Server {
                 pairs.join(" ")
             }),
             "leader" => later(self.store.leader(), |id| id.0.to_string()),
+            "change" => {
+                let change = words.try_fold(raft::Change::new(), |change, word| {
+                    match word.split_at_checked(1)? {
+                        ("+", id) => Some(change.add(id.parse::<u64>().ok()?)),
+                        ("-", id) => Some(change.remove(id.parse::<u64>().ok()?)),
+                        _ => None,
+                    }
+                })?;
+                later(self.store.change(change), |now| list(&now.nodes()))
+            }
+            "linked" => later(self.store.verify_quorum(), |report| list(&report.linked)),
             "peer" => {
                 let (id, address) = (NodeId(next(&mut words)?), next(&mut words)?);
                 let set = self.peers.set(id, address);
@@ -140,6 +153,10 @@ impl Place {
         let (session, sequence, acknowledged) = (next(words)?, next(words)?, next(words)?);
         Some(Place { session: SessionId(session), sequence, acknowledged })
     }
+}
+
+fn list(ids: &[NodeId]) -> String {
+    ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",")
 }
 
 fn next<T: FromStr>(words: &mut SplitWhitespace<'_>) -> Option<T> {

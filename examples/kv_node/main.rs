@@ -2,6 +2,9 @@
 //!
 //!     kv-node ID DIR VOTERS [BUG]        such as: kv-node 1 /tmp/one 1,2,3
 //!
+//! VOTERS are those that found the cluster together; with `join:` before them it founds nothing and asks them to be served,
+//! as one that lost its disk must.
+//!
 //! BUG is the name of a bug to plant (one of `Mutation::ALL`), for judges who must show that they find it.
 //!
 //! It listens on ports that are free, says on its first line which (`peers ADDR clients ADDR`), is told where the others
@@ -48,13 +51,16 @@ fn main() -> ExitCode {
 
 fn run(id: &str, dir: &str, voters: &str, bug: Option<&str>) -> Result<(), Box<dyn Error>> {
     let id = NodeId(id.parse()?);
+    let (joins, voters) = voters.strip_prefix("join:").map_or((false, voters), |voters| (true, voters));
     let voters = voters.split(',').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
-    let mut node = Node::builder(id).cluster("kv").found(voters);
+    let node = Node::builder(id).cluster("kv");
+    let mut node = if joins { node.join(voters) } else { node.found(voters) };
     let config = RaftConfig {
         // Small, so that snapshots are taken and sent while clients write.
         snapshot_log_bytes: 32 << 10,
         trailing_entries: 200,
         request_timeout: Duration::from_secs(3),
+        promotion_timeout: Duration::from_secs(5),
         mutation: bug.map(planted).transpose()?,
         ..RaftConfig::default()
     };

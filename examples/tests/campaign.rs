@@ -1,7 +1,7 @@
 //! The campaigns in small: clean on some hundred seeds, blind to no planted bug, the same whenever they run.
 #![allow(clippy::unwrap_used)]
 
-use quorate_examples::campaign::{Protocol, by_name, mutations, planted};
+use quorate_examples::campaign::{Protocol, by_name, by_test, mutations, planted};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -48,8 +48,26 @@ fn is_caught(mutation: &str) {
 #[test]
 fn every_planted_bug_has_a_test_here() {
     let tested = BTreeSet::from(TESTED);
-    assert_eq!(tested, mutations().into_iter().collect());
     assert_eq!(tested, planted().map(|planted| planted.mutation).collect());
+    // The consensus crate runs the others' tests with them.
+    let by_test: BTreeSet<&str> = by_test().map(|(mutation, _)| mutation).collect();
+    assert!(tested.is_disjoint(&by_test));
+    assert_eq!(&tested | &by_test, mutations().into_iter().collect());
+}
+
+#[test]
+fn the_page_says_who_catches_each_planted_bug() {
+    let page = include_str!("../../docs/SIMULATOR.md");
+    let says = |mutation: &str, by: &str| {
+        page.lines().any(|line| line.split_whitespace().next() == Some(mutation) && line.contains(by))
+    };
+    for planted in planted() {
+        let budget = format!(" {} ", planted.budget);
+        assert!(says(planted.mutation, &budget), "{}", planted.mutation);
+    }
+    for (mutation, test) in by_test() {
+        assert!(says(mutation, test), "{mutation}");
+    }
 }
 
 macro_rules! caught {
@@ -93,6 +111,13 @@ caught! {
     a_removal_that_is_forgotten_is_caught: "removal-forgotten",
     a_rewrite_that_drops_other_groups_is_caught: "rewrite-drops-others",
     a_follower_that_sleeps_through_its_leaders_death_is_caught: "sleeps-through-death",
+    a_pre_vote_that_counts_as_a_vote_is_caught: "pre-vote-counts-as-vote",
+    a_pre_vote_that_frees_the_vote_is_caught: "pre-vote-frees-vote",
+    a_vote_before_the_sync_is_caught: "vote-before-sync",
+    a_window_that_leaks_is_caught: "window-leaks",
+    a_commit_beyond_the_log_is_caught: "commit-beyond-log",
+    a_removed_leader_that_counts_itself_is_caught: "removed-counts-itself",
+    a_snapshot_that_holds_its_follower_is_caught: "snapshot-holds-follower",
     a_lease_without_its_epoch_is_caught: "lease-without-epoch",
     a_stale_completion_that_is_accepted_is_caught: "stale-completion-accepted",
 }

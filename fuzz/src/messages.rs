@@ -113,7 +113,7 @@ fn batches(script: &mut Script<'_>, prev: LogId) -> Vec<Batch> {
 
 /// A message.
 pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
-    let kind = script.below(22);
+    let kind = script.below(23);
     let group = if script.below(16) == 15 { script.number(near.group) } else { near.group };
     let (term, round) = (script.number(near.term), near.round);
     match kind {
@@ -187,6 +187,7 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
                 if script.flag() { Ok(script.number(near.commit)) } else { Err(NotPlaced::NotLeader(None)) };
             Msg::ReadIndexReply { request: script.number(0), index }
         }
+        22 => Msg::RolledBack { group, journal: JournalId(script.number(1).into()) },
         21 if script.flag() => Msg::LedBy { group, leader: NodeId(script.number(1)) },
         _ => Msg::Join,
     }
@@ -194,7 +195,7 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
 
 /// A record.
 pub fn record(script: &mut Script<'_>, near: &Near) -> Option<Record> {
-    Some(match script.below(10) {
+    Some(match script.below(11) {
         0 => {
             let count = script.below(5);
             Record::Founded { voters: (0..count).map(|_| NodeId(script.number(2))).collect() }
@@ -226,6 +227,7 @@ pub fn record(script: &mut Script<'_>, near: &Near) -> Option<Record> {
             Record::Snapshot(Snapshot { last, configuration, data })
         }
         8 => Record::Begins(near.id(script)),
+        9 => Record::RolledBack { journal: JournalId(script.number(1).into()) },
         _ => Record::AllMet,
     })
 }

@@ -11,7 +11,7 @@ mod plans;
 mod report;
 mod work;
 
-pub use oracle::{Caught, Planted, planted};
+pub use oracle::{Caught, Planted, by_test, planted};
 pub use report::{Figures, Ran, table};
 
 use bytes::Bytes;
@@ -45,11 +45,35 @@ struct Run<'a> {
     mutation: Option<&'a str>,
     /// A line for everything that happens. Changes nothing of it.
     trace: Option<Box<dyn Write>>,
+    /// A line of JSON for every transition of a Raft replica. Changes nothing of it either.
+    #[cfg(feature = "trace")]
+    transitions: Option<Box<dyn Write>>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn of(seed: u64, mutation: Option<&'a str>) -> Run<'a> {
+        Run {
+            seed,
+            mutation,
+            trace: None,
+            #[cfg(feature = "trace")]
+            transitions: None,
+        }
+    }
+
     /// Writes the story down if somebody wants it, with the messages of these Raft scopes.
     fn tell<A>(&mut self, world: &mut World<A>, scopes: &'static [ScopeId]) {
+        #[cfg(feature = "trace")]
+        if let Some(mut writer) = self.transitions.take() {
+            world.watch(move |told| {
+                if let Some(raft::RaftNotice::Transition(transition)) = told.notice()
+                    && scopes.contains(&told.scope)
+                {
+                    // A trace that cannot be written ends there; the run goes on.
+                    let _ = writeln!(writer, "{transition}");
+                }
+            });
+        }
         self.tell_as::<A, raft::Msg>(world, scopes);
     }
 
@@ -122,7 +146,13 @@ fn describe_replica<A, S: StateMachine, D: Decider<S>>(
 impl Protocol {
     /// Runs one seed and writes a line for everything that happens in it.
     pub fn trace(&self, seed: u64, mutation: Option<&str>, writer: Box<dyn Write>) -> Outcome {
-        Outcome::caught(seed, |seed| (self.run)(Run { seed, mutation, trace: Some(writer) }))
+        Outcome::caught(seed, |seed| (self.run)(Run { trace: Some(writer), ..Run::of(seed, mutation) }))
+    }
+
+    /// Runs one seed and writes a line of JSON for every transition of a Raft replica; see `docs/TRACES.md`.
+    #[cfg(feature = "trace")]
+    pub fn transitions(&self, seed: u64, mutation: Option<&str>, writer: Box<dyn Write>) -> Outcome {
+        Outcome::caught(seed, |seed| (self.run)(Run { transitions: Some(writer), ..Run::of(seed, mutation) }))
     }
 
     /// Runs these seeds on this thread.
@@ -144,7 +174,7 @@ impl Protocol {
         watch: impl FnMut(Progress<'_>),
     ) -> Report {
         let (name, run) = (self.name, self.run);
-        let one = |seed| run(Run { seed, mutation, trace: None });
+        let one = |seed| run(Run::of(seed, mutation));
         let planted = mutation.map(|mutation| format!(" --mutation {mutation}")).unwrap_or_default();
         let line = move |seed: u64| {
             format!(

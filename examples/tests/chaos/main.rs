@@ -1,5 +1,6 @@
 //! Five nodes as real processes, over TCP through proxies that this test cuts, each on a journal in a directory of its own.
-//! They are killed, stopped and continued, cut off and given full disks, as one number says, while clients write and read.
+//! They are killed, stopped and continued, cut off, given full disks and empty ones, and voters go and come back, as one number
+//! says, while clients write and read.
 //!
 //! Then: what clients were answered is what a single copy could have answered, what was acknowledged is there, and
 //! everything happened once. `QUORATE_CHAOS_SECONDS` says how long (600 for the long form), `QUORATE_CHAOS_SEED` which.
@@ -16,6 +17,7 @@ mod plan;
 mod registers;
 #[path = "../processes/talk.rs"]
 mod talk;
+mod voters;
 
 use clients::{Client, Stage};
 use judge::{Held, Seen, nothing_lost_or_doubled};
@@ -109,6 +111,10 @@ fn run(bug: Option<&'static str>, seed: u64, length: Duration) -> Told {
     assert_eq!(held(&stage).sum, 0);
     let (done, ended) = strike(&mut nodes, &stage, seed, length);
     let judged = ended.and_then(|()| {
+        let vote = Client::new(0, &stage, 0, 0.0).look("change");
+        if vote != NODES.map(|id| id.to_string()).join(",") {
+            return Err(format!("in the end {vote} vote"));
+        }
         let seen = stage.seen.lock().unwrap();
         nothing_lost_or_doubled(&seen, &held(&stage))?;
         // What was acknowledged is on disks, not in some process that lived through it all.
@@ -135,6 +141,8 @@ fn processes_that_are_killed_stopped_cut_off_and_out_of_room_stay_linearizable_a
     // That it could have failed.
     assert!(done.killed > 0 && done.all_killed > 0 && done.paused > 0 && done.ways_cut > 0, "{done:?}");
     assert!(done.stopped_full > 0, "no disk was full: {done:?}");
+    assert!(done.removed > 0 && done.disks_lost > 0, "{done:?}");
+    assert_eq!(done.votes_again, done.removed + done.disks_lost, "{done:?}");
     let tampered = with_a_stale_read(&seen.registers).expect("somebody read what was written twice");
     assert!(linearizable(&tampered).is_err(), "a stale read was not found");
 }

@@ -3,6 +3,7 @@
 use crate::links::{Line, Way};
 use crate::nodes::{Ended, NODES, Nodes};
 use crate::plan::{Blow, Stroke, Victim};
+use crate::voters::Voters;
 use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -18,6 +19,9 @@ const STILL_TOLD: Duration = Duration::from_secs(2);
 /// What a client may wait for who asks who leads.
 const LEADER_PATIENCE: Duration = Duration::from_millis(200);
 
+/// For those who are to vote again, when all is whole.
+const VOTERS_PATIENCE: Duration = Duration::from_secs(60);
+
 /// What became of the blows.
 #[derive(Clone, Debug, Default)]
 pub struct Done {
@@ -31,6 +35,11 @@ pub struct Done {
     pub stopped_full: u64,
     /// Nodes that did not start on a disk that still was.
     pub refused_full: u64,
+    /// Nodes that were to vote no more.
+    pub removed: u64,
+    pub disks_lost: u64,
+    /// Nodes that vote again, those on new disks too.
+    pub votes_again: u64,
     /// Too many were hurt already.
     pub left_out: u64,
 }
@@ -49,10 +58,13 @@ enum Undo {
     /// It had room again for a while.
     Relieved(u64),
     Ways(Vec<Way>),
+    /// It is to vote again.
+    Vote(u64),
 }
 
 pub struct Nemesis<'a> {
     nodes: &'a mut Nodes,
+    voters: Voters,
     begun: Instant,
     /// What each is, and since which blow.
     conditions: BTreeMap<u64, (Condition, usize)>,
@@ -66,6 +78,7 @@ pub struct Nemesis<'a> {
 impl<'a> Nemesis<'a> {
     pub fn new(nodes: &'a mut Nodes) -> Nemesis<'a> {
         Nemesis {
+            voters: Voters::new(nodes.finder.clone()),
             nodes,
             begun: Instant::now(),
             conditions: NODES.into_iter().map(|id| (id, (Condition::Up, 0))).collect(),
@@ -90,6 +103,14 @@ impl<'a> Nemesis<'a> {
         while !self.due.is_empty() {
             self.wait(TICK, &goes_on)?;
         }
+        let until = Instant::now() + VOTERS_PATIENCE;
+        while let Some(id) = self.voters.missing() {
+            self.wait(TICK, &goes_on)?;
+            if Instant::now() > until {
+                return Err(format!("{id} does not vote again, long after the last blow"));
+            }
+        }
+        self.done.votes_again = self.voters.again();
         Ok(())
     }
 
@@ -123,15 +144,21 @@ impl<'a> Nemesis<'a> {
             Victim::Node(id) => id,
             Victim::Leader => self.leader()?,
         };
-        let hurt = self.conditions.values().filter(|(condition, _)| *condition != Condition::Up).count();
+        let missing = self.voters.missing();
+        let is_hurt = |(id, (condition, _)): &(&u64, &(Condition, usize))| {
+            *condition != Condition::Up || missing == Some(**id)
+        };
+        let hurt = self.conditions.iter().filter(is_hurt).count();
         (self.is(id) == Condition::Up && hurt < HURT_MAX).then_some(id)
     }
 
     fn leader(&self) -> Option<u64> {
-        NODES.into_iter().find_map(|id| {
-            let line = self.nodes.finder.talk(id, LEADER_PATIENCE)?.ask("leader").ok()?;
-            line.strip_prefix("ok ")?.parse().ok()
-        })
+        self.nodes.finder.leader(LEADER_PATIENCE)
+    }
+
+    /// The same, if all vote: one vote is missing at a time.
+    fn voter(&mut self, victim: Victim) -> Option<u64> {
+        self.voters.missing().is_none().then(|| self.whole(victim)).flatten()
     }
 
     fn land(&mut self, stroke: &Stroke) -> Result<(), String> {
@@ -173,6 +200,25 @@ impl<'a> Nemesis<'a> {
                 let both = others.flat_map(|other| [(to, (other, id)), (from, (id, other))]);
                 self.links(both.filter(|(cut, _)| **cut).map(|(_, way)| way).collect(), *line, over);
             }
+            Blow::Remove(victim) => match self.voter(*victim) {
+                None => self.done.left_out += 1,
+                Some(id) => {
+                    self.done.removed += 1;
+                    self.voters.remove(id);
+                    self.due.push((over, self.blow, Undo::Vote(id)));
+                }
+            },
+            Blow::Wipe(victim) => match self.voter(*victim) {
+                None => self.done.left_out += 1,
+                Some(id) => {
+                    self.done.disks_lost += 1;
+                    self.voters.lose(id);
+                    self.nodes.kill(id);
+                    self.nodes.wipe(id);
+                    self.nodes.begin(id, None).map_err(|ended| format!("{id} does not join: {ended:?}"))?;
+                    self.due.push((over, self.blow, Undo::Vote(id)));
+                }
+            },
             Blow::Fill { victim, share } => match self.whole(*victim) {
                 None => self.done.left_out += 1,
                 Some(id) => {
@@ -217,6 +263,7 @@ impl<'a> Nemesis<'a> {
                         self.nodes.links.set(way, Line::Open);
                     }
                 }
+                Undo::Vote(id) => self.voters.add(id),
                 Undo::Node(id) if self.conditions[&id].1 == blow => match self.is(id) {
                     Condition::Up => {}
                     Condition::Paused => {

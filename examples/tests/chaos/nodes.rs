@@ -8,7 +8,7 @@
 use crate::links::Links;
 use crate::talk::Talk;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ pub struct Nodes {
     pub finder: Finder,
     /// Planted in all of them.
     bug: Option<&'static str>,
+    /// Those that lost their first disk.
+    wiped: BTreeSet<u64>,
 }
 
 struct Process {
@@ -66,6 +68,14 @@ impl Finder {
         Talk::with(clients, patience).ok()
     }
 
+    /// Who leads, as far as anybody says within this time.
+    pub fn leader(&self, patience: Duration) -> Option<u64> {
+        NODES.into_iter().find_map(|id| {
+            let line = self.talk(id, patience)?.ask("leader").ok()?;
+            line.strip_prefix("ok ")?.parse().ok()
+        })
+    }
+
     fn map(&self) -> MutexGuard<'_, BTreeMap<u64, SocketAddr>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +84,8 @@ impl Finder {
 impl Nodes {
     pub fn start(bug: Option<&'static str>) -> Nodes {
         let (dir, links) = (TempDir::new().unwrap(), Links::among(&NODES));
-        let mut nodes = Nodes { dir, links, processes: BTreeMap::new(), finder: Finder::default(), bug };
+        let (processes, finder, wiped) = (BTreeMap::new(), Finder::default(), BTreeSet::new());
+        let mut nodes = Nodes { dir, links, processes, finder, bug, wiped };
         NODES.iter().for_each(|id| nodes.begin(*id, None).unwrap());
         nodes
     }
@@ -87,6 +98,7 @@ impl Nodes {
 
     /// Starts a node on its directory, where files may have `room` bytes. An error is what it said when it ended at once.
     pub fn begin(&mut self, id: u64, room: Option<u64>) -> Result<(), Ended> {
+        let founders = NODES.map(|id| id.to_string());
         let limit = room.map_or("unlimited".to_owned(), |bytes| (bytes / BLOCK).to_string());
         let mut child = Command::new("sh")
             .args([
@@ -95,8 +107,8 @@ impl Nodes {
                 &limit,
                 env!("CARGO_BIN_EXE_kv-node"),
             ])
-            .args([id.to_string(), self.dir.path().join(id.to_string()).display().to_string()])
-            .arg(NODES.map(|id| id.to_string()).join(","))
+            .args([id.to_string(), self.directory(id).display().to_string()])
+            .arg(format!("{}{}", if self.wiped.contains(&id) { "join:" } else { "" }, founders.join(",")))
             .args(self.bug)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -163,8 +175,18 @@ impl Nodes {
 
     /// How large its journal is now.
     pub fn journal_bytes(&self, id: u64) -> u64 {
-        let file = self.dir.path().join(id.to_string()).join("journal.redb");
+        let file = self.directory(id).join("journal.redb");
         std::fs::metadata(file).unwrap().len()
+    }
+
+    /// Its disk is lost. It does not run.
+    pub fn wipe(&mut self, id: u64) {
+        std::fs::remove_dir_all(self.directory(id)).unwrap();
+        self.wiped.insert(id);
+    }
+
+    fn directory(&self, id: u64) -> PathBuf {
+        self.dir.path().join(id.to_string())
     }
 
     fn pid(&self, id: u64) -> Pid {

@@ -25,6 +25,10 @@ pub enum Blow {
     Links(Vec<Way>, Line),
     /// All ways to a node, from a node, or both.
     Isolate { victim: Victim, to: bool, from: bool, line: Line },
+    /// It votes no more; and again when it is over.
+    Remove(Victim),
+    /// `kill -9`, and its disk is lost: it starts on an empty one at once, and when it is over it is to vote on that one.
+    Wipe(Victim),
     /// No file may be written beyond this share of the journal's size; at 0 none at all.
     Fill { victim: Victim, share: f64 },
 }
@@ -38,8 +42,17 @@ pub struct Stroke {
 }
 
 /// Kinds are dealt like cards, so that each comes once in so many blows.
-const KINDS: [Kind; 7] =
-    [Kind::Kill, Kind::KillAll, Kind::Pause, Kind::Pause, Kind::Split, Kind::Isolate, Kind::Fill];
+const KINDS: [Kind; 9] = [
+    Kind::Kill,
+    Kind::KillAll,
+    Kind::Pause,
+    Kind::Pause,
+    Kind::Split,
+    Kind::Isolate,
+    Kind::Remove,
+    Kind::Wipe,
+    Kind::Fill,
+];
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -48,6 +61,8 @@ enum Kind {
     Pause,
     Split,
     Isolate,
+    Remove,
+    Wipe,
     Fill,
 }
 
@@ -87,6 +102,8 @@ fn one(rng: &mut Rng, kind: Kind) -> (Blow, Duration) {
             let from = !to || rng.chance(0.5);
             (Blow::Isolate { victim: victim(rng), to, from, line: line(rng) }, millis(rng, 200, 4_000))
         }
+        Kind::Remove => (Blow::Remove(victim(rng)), millis(rng, 50, 3_000)),
+        Kind::Wipe => (Blow::Wipe(victim(rng)), millis(rng, 50, 3_000)),
         Kind::Fill => {
             let share = if rng.chance(0.5) { 0.0 } else { rng.unit() };
             (Blow::Fill { victim: victim(rng), share }, millis(rng, 1_000, 4_000))
@@ -123,5 +140,5 @@ fn the_same_seed_draws_the_same_blows_and_each_kind_within_half_a_minute() {
         .iter()
         .map(|stroke| format!("{:?}", stroke.blow).split(['(', ' ']).next().unwrap().to_owned())
         .collect();
-    assert_eq!(kinds.len(), 6, "{kinds:?}");
+    assert_eq!(kinds.len(), 8, "{kinds:?}");
 }

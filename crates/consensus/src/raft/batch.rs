@@ -61,6 +61,7 @@ impl OpenBatch {
         if self.count == 0 {
             self.whole = commands.into_bytes();
         } else {
+            make_room(&mut self.joined, self.whole.len() + commands.bytes());
             if !self.whole.is_empty() {
                 self.joined.extend_from_slice(&std::mem::take(&mut self.whole));
             }
@@ -271,13 +272,17 @@ impl<'a> Iterator for Entries<'a> {
 /// Memory is taken in pieces of at least this, as entries are often small and one piece serves many.
 const PIECE_BYTES: usize = 4 << 10;
 
-/// The layout of one entry: its length (LEB128), its data.
 #[inline]
-pub(super) fn write_entry(to: &mut BytesMut, data: &[u8]) {
-    let needed = data.len() + 10;
+fn make_room(to: &mut BytesMut, needed: usize) {
     if to.capacity() - to.len() < needed {
         to.reserve(needed.max(PIECE_BYTES));
     }
+}
+
+/// The layout of one entry: its length (LEB128), its data.
+#[inline]
+pub(super) fn write_entry(to: &mut BytesMut, data: &[u8]) {
+    make_room(to, data.len() + 10);
     let mut len = data.len() as u64;
     while len >= 0x80 {
         to.put_u8(len as u8 | 0x80);

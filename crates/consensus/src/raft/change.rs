@@ -298,6 +298,9 @@ impl Raft {
             return;
         }
         if configuration.is_joint() {
+            if leader.changing.is_none() && self.config.suffers(Mutation::JointNotLeft) {
+                return;
+            }
             self.counters.changes_completed += u64::from(leader.changing.is_none());
             let incoming = configuration.incoming.clone();
             return self.configure(Configuration::simple(incoming), cx);

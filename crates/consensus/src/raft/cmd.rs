@@ -143,6 +143,9 @@ pub enum Event {
         /// The current term.
         term: Term,
     },
+    /// What a step made of this replica.
+    #[cfg(feature = "trace")]
+    Transition(Box<super::trace::Transition>),
     /// Somebody else leads, or nobody that is known.
     Following {
         /// The current term.

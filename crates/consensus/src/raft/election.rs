@@ -67,7 +67,14 @@ impl Raft {
             && !self.is_stranger(from, candidacy.last)
             && candidacy.term > self.term
             && self.is_plausible(candidacy.term)
-            && self.is_up_to_date(candidacy.last);
+            && self.is_up_to_date(candidacy.last)
+            && !self.is_rolled_back();
+        if granted && self.config.suffers(Mutation::PreVoteHeardAsLeader) {
+            self.bound_until = cx.now + self.config.election_timeout;
+        }
+        if granted && self.config.suffers(Mutation::PreVoteFreesVote) {
+            self.vote = None;
+        }
         // A refusal tells this replica's own term, so that one that lags behind learns it and is not stuck
         // asking for a term that is over.
         let term = if granted { candidacy.term } else { self.term };
@@ -77,7 +84,7 @@ impl Raft {
         // Promises nothing: a grant neither moves a timer nor binds the vote.
         cx.send_now(from, Msg::PreVoteReply(VoteReply { term, granted, last }));
         // One that has no vote any more and was not told, as it was away.
-        if !self.is_voter(from) {
+        if !self.is_voter(from) && !self.config.suffers(Mutation::RemovedNotTold) {
             self.on_join(from, cx);
         }
     }
@@ -87,18 +94,21 @@ impl Raft {
     /// of no cluster promise anything.
     fn is_stranger(&self, candidate: NodeId, last: LogId) -> bool {
         let may_know_more = last > self.log.last();
-        self.group == 0 || !self.is_voter_by_name(candidate) && !may_know_more
+        let rolled_back = self.peer(candidate).is_some_and(|peer| peer.rolled_back);
+        self.group == 0 || rolled_back || !self.is_voter_by_name(candidate) && !may_know_more
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
-        if !reply.granted && reply.term > self.term {
+        let deaf = self.config.suffers(Mutation::PreVoteTermNotLearned);
+        if !reply.granted && reply.term > self.term && !deaf {
             return self.learn_term(from, reply.term, cx);
         }
         if !reply.granted {
             return self.on_refused(from, reply.last, cx);
         }
         // An answer to an earlier round, or one that comes after the campaign began, starts nothing.
-        if self.role != Role::PreCandidate || reply.term != self.term.saturating_add(1) {
+        let stale = self.role != Role::PreCandidate || reply.term != self.term.saturating_add(1);
+        if stale && !self.config.suffers(Mutation::StalePreVoteCampaigns) {
             return;
         }
         if let Some(peer) = self.peer_mut(from) {
@@ -131,9 +141,16 @@ impl Raft {
         self.counters.campaigns += 1;
         self.term = term;
         self.vote = Some(self.id);
+        // Nobody leads that term yet. Whoever hands over led the one before, and must not be taken for its leader.
+        if self.leader.take().is_some() {
+            // News, no promise.
+            cx.emit_now(Event::Following { term, leader: None });
+        }
         self.role = Role::Candidate { voted: self.write_hard(cx) };
         self.wait_for_election(cx);
-        self.forget_votes();
+        if !self.config.suffers(Mutation::PreVoteCountsAsVote) {
+            self.forget_votes();
+        }
         let candidacy = Candidacy { group: self.group, term, last: self.log.last(), handed_over };
         cx.send(self.everybody.clone(), Msg::Vote(candidacy));
         self.count_votes(cx);
@@ -141,6 +158,9 @@ impl Raft {
 
     pub(super) fn on_vote(&mut self, from: NodeId, candidacy: Candidacy, cx: &mut Cx<'_, Raft>) {
         let Candidacy { term, last, handed_over, .. } = candidacy;
+        if !self.hear_term(from, term, cx) {
+            return;
+        }
         // A vote for a voter that lost its disk would elect it with votes that it gave others and forgot.
         if self.is_stranger(from, last) {
             self.counters.strangers += 1;
@@ -163,17 +183,27 @@ impl Raft {
         let free = self.vote.is_none() || self.vote == Some(from) || self.config.suffers(Mutation::VoteTwice);
         // Without regard to whether this replica is a voter by its own log: the candidate's may say so (etcd/raft #10998),
         // and it counts the vote by the journal that it knows.
-        let granted = term == self.term && free && !bound && self.is_up_to_date(last);
+        let able = self.may_vote() || !self.config.suffers(Mutation::LearnerRefusesVote);
+        let able = able && !self.is_rolled_back();
+        let granted = term == self.term && free && !bound && able && self.is_up_to_date(last);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
             self.write_hard(cx);
             self.wait_for_election(cx);
         }
+        let reply = Msg::VoteReply(VoteReply { term: self.term, granted, last: self.log.last() });
+        if self.config.suffers(Mutation::VoteBeforeSync) {
+            // The planted bug: this does promise something.
+            return cx.send_now(from, reply);
+        }
         // Once the vote is on disk.
-        cx.send(from, Msg::VoteReply(VoteReply { term: self.term, granted, last: self.log.last() }));
+        cx.send(from, reply);
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, reply: VoteReply, cx: &mut Cx<'_, Raft>) {
+        if !self.hear_term(from, reply.term, cx) {
+            return;
+        }
         if reply.term > self.term {
             return self.learn_term(from, reply.term, cx);
         }

@@ -10,8 +10,8 @@ use super::{
     Role, Snapshot, Term, configuration::Decision, history::History, inner::Kept, leader::Leader,
     lease::Lease, peer::Peer, read::Reads,
 };
-use quorate_core::{Boot, Mark, NodeId, Time};
-use std::collections::{BTreeMap, VecDeque};
+use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What is the same for many groups, kept once. Bounded: what is rare is simply not shared.
@@ -67,6 +67,8 @@ pub(crate) struct Folded {
     heard_at: Option<Time>,
     bound_until: Time,
     leads: Option<Box<Leading>>,
+    /// Journals that were put back to an earlier copy; hardly ever any.
+    rolled_back: Option<Box<BTreeSet<JournalId>>>,
 }
 
 /// What stays of a leader.
@@ -115,6 +117,7 @@ impl Folded {
             vote: self.vote,
             snapshot: self.snapshot.as_deref(),
             base: self.base,
+            rolled_back: self.rolled_back.iter().flat_map(|all| all.iter().copied()).collect(),
         }
         .records(self.log.iter())
     }
@@ -174,6 +177,7 @@ impl Folded {
             heard_leader_at: self.heard_at.max(heard(self.leader)),
             bound_until: self.bound_until,
             on_grid: true,
+            rolled_back: self.rolled_back.map(|all| *all).unwrap_or_default(),
             marks,
             replayed: Mark(1),
             ..Raft::blank(id, config.clone())
@@ -259,6 +263,7 @@ impl Raft {
             heard_at: self.heard_leader_at,
             bound_until: self.bound_until,
             leads,
+            rolled_back: (!self.rolled_back.is_empty()).then(|| Box::new(self.rolled_back)),
         }
     }
 }

@@ -44,9 +44,10 @@ impl Raft {
             cx.send(from, reply);
         }
         // Not beyond what is known to be the leader's: a longer log here may end in somebody else's entries.
-        let known = match self.config.suffers(Mutation::CommitBeyondMatched) {
-            true => self.log.last().index,
-            false => matched,
+        let known = match () {
+            _ if self.config.suffers(Mutation::CommitBeyondMatched) => self.log.last().index,
+            _ if self.config.suffers(Mutation::CommitBeyondLog) => Index::MAX,
+            _ => matched,
         };
         self.learn_commit(commit.min(known), cx);
         if self.commit >= commit {

@@ -8,7 +8,7 @@
 //! What they wrote down is also the cluster's name, its *group*, which every message carries: founders that lost their
 //! disks and found again found another cluster, and neither takes anything of the other's.
 
-use super::{Configuration, Electors, Msg, Pin, Quorums, Raft, Record, Voter};
+use super::{Configuration, Electors, Msg, Mutation, Pin, Quorums, Raft, Record, Voter};
 use quorate_core::{Boot, Cx, JournalId, NodeId, quorum::Electorate};
 use std::sync::Arc;
 
@@ -85,7 +85,8 @@ impl Raft {
         ask: bool,
         cx: &mut Cx<'_, Raft>,
     ) {
-        if !self.founders.is_empty() && founders != self.founders_digest() {
+        let other = !self.founders.is_empty() && founders != self.founders_digest();
+        if other && !self.config.suffers(Mutation::OtherFoundingHeard) {
             self.counters.foreign += 1;
             return;
         }

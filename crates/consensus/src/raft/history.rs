@@ -2,7 +2,8 @@
 //! whose entry is overwritten gives way to that before it.
 
 use super::{Configuration, Index};
-use std::collections::VecDeque;
+use quorate_core::JournalId;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Each configuration with the entry that it came by; the first one as of the snapshot, or of the founding.
@@ -17,6 +18,12 @@ impl History {
     /// The one in force; `None` before the founding, and for one that joined and has nothing yet.
     pub fn in_force(&self) -> Option<&Arc<Configuration>> {
         self.known.back().map(|(_, configuration)| configuration)
+    }
+
+    /// The journals of everybody who votes in one that is known.
+    pub fn voters(&self) -> BTreeSet<JournalId> {
+        let bodies = self.known.iter().flat_map(|(_, configuration)| configuration.bodies());
+        bodies.flat_map(|electors| electors.voters()).map(|(voter, _)| voter.journal).collect()
     }
 
     /// The entry that the one in force came by; 0 for that of the founding.

@@ -4,7 +4,7 @@
 use super::{
     Batch, Configuration, Founding, LogId, Pin, Raft, Record, Role, Snapshot, Term, Voter, peer::Flow,
 };
-use quorate_core::{Boot, Corrupt, Mark, NodeId, Rng, Time};
+use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Rng, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,7 @@ impl Raft {
             vote: self.vote,
             snapshot: self.snapshot.as_ref(),
             base: self.log.base(),
+            rolled_back: self.rolled_back.iter().copied().collect(),
         }
         .records(self.log.batches())
     }
@@ -143,6 +144,8 @@ pub(super) struct Kept<'a> {
     pub vote: Option<NodeId>,
     pub snapshot: Option<&'a Snapshot>,
     pub base: LogId,
+    /// Journals that were put back to an earlier copy.
+    pub rolled_back: Vec<JournalId>,
 }
 
 impl Kept<'_> {
@@ -167,6 +170,7 @@ impl Kept<'_> {
                 records.push(Record::Joined { group: self.group });
             }
         }
+        records.extend(self.rolled_back.into_iter().map(|journal| Record::RolledBack { journal }));
         if self.term > 0 {
             records.push(Record::Hard { term: self.term, vote: self.vote });
         }

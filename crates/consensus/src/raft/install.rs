@@ -96,6 +96,7 @@ impl Raft {
         base.push(Record::Hard { term: self.term, vote: self.vote });
         base.extend(self.snapshot.clone().map(Record::Snapshot));
         base.push(Record::Begins(self.log.base()));
+        base.extend(self.old_disks());
         cx.compact(upto, base);
     }
 
@@ -160,7 +161,7 @@ impl Raft {
             self.counters.nonsense += 1;
             return;
         }
-        if last.index <= self.commit {
+        if last.index <= self.commit && !self.config.suffers(Mutation::SnapshotOfThePast) {
             // Everything that it stands for is here already.
             return self.answer_match(from, round, self.commit, cx);
         }
@@ -205,8 +206,10 @@ impl Raft {
                 });
             }
         }
+        let anywhere = self.config.suffers(Mutation::PiecesAnywhere);
         let Some(install) = &mut self.install else { return };
-        if offset == install.data.len() as u64 && data.len() as u64 <= total - offset {
+        let fits = offset == install.data.len() as u64 || anywhere;
+        if fits && data.len() as u64 <= total.saturating_sub(offset) {
             install.data.extend_from_slice(&data);
             let mut crc = crc32fast::Hasher::new_with_initial(install.crc);
             crc.update(&data);
@@ -232,7 +235,7 @@ impl Raft {
     pub(super) fn on_installed(&mut self, ok: bool, cx: &mut Cx<'_, Raft>) {
         let Some(install) = self.install.take_if(|install| install.restoring.is_some()) else { return };
         let Some(data) = install.restoring else { return };
-        if !ok {
+        if !ok && !self.config.suffers(Mutation::FailedInstallCounts) {
             self.counters.snapshots_refused += 1;
             // It would come again and again, at once. Another one is another try.
             let until = cx.now + self.config.election_timeout.saturating_mul(UNRESTORABLE_TIMEOUTS);

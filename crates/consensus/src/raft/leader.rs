@@ -267,7 +267,7 @@ impl Raft {
             let next = peer.next;
             match peer.flow {
                 Flow::Snapshot => return,
-                _ if next <= base => return self.begin_snapshot(id, cx),
+                _ if next <= base => return self.send_what_is_gone(id, cx),
                 Flow::Probe { waiting: true } => return,
                 Flow::Replicate if next > last || self.window_full(peer) => return,
                 Flow::Probe { waiting: false } | Flow::Replicate => {}
@@ -294,6 +294,15 @@ impl Raft {
         }
     }
 
+    /// The follower's next entry, or the one before it, is in the log no more.
+    fn send_what_is_gone(&mut self, id: NodeId, cx: &mut Cx<'_, Raft>) {
+        if self.config.suffers(Mutation::AppendFromNowhere) {
+            let held = self.log.read(self.log.base().index + 1, self.config.batch_bytes_max);
+            return self.send_append(id, LogId::ZERO, held.into(), cx);
+        }
+        self.begin_snapshot(id, cx);
+    }
+
     pub(super) fn on_append_reply(
         &mut self,
         from: NodeId,
@@ -307,16 +316,22 @@ impl Raft {
         }
         let last = self.log.last().index;
         let log_hint = |raft: &Raft, hint: LogId| raft.log.last_upto(hint.index, hint.term).index;
+        let leaks = self.config.suffers(Mutation::WindowLeaks);
         match outcome {
             Outcome::Matched(matched) if matched > last => self.counters.nonsense += 1,
             Outcome::Matched(matched) => {
+                // The planted bug asks for one entry more than there is.
+                let held = u64::from(self.config.suffers(Mutation::SnapshotHoldsFollower));
                 let base = self.log.base().index;
                 let Some(peer) = self.peer_mut(from) else { return };
-                peer.acknowledged(matched);
+                if !leaks {
+                    peer.acknowledged(matched);
+                }
                 peer.matched = peer.matched.max(matched);
                 // A snapshot ends when it is installed or when the log can take over; an answer from before it
                 // began changes nothing.
                 let needed = peer.sending.as_ref().map_or(base, |sending| sending.last().index.min(base));
+                let needed = needed + held;
                 if peer.flow != Flow::Replicate && (peer.flow != Flow::Snapshot || peer.matched >= needed) {
                     peer.probe_from(peer.matched + 1);
                     peer.flow = Flow::Replicate;
@@ -331,8 +346,13 @@ impl Raft {
                 self.change(cx);
             }
             Outcome::Conflict { refused, hint } => {
+                self.hear_refusal(from, refused, cx);
                 let hinted = log_hint(self, hint);
+                let reverts = self.config.suffers(Mutation::StaleConflictReverts);
                 let Some(peer) = self.peer_mut(from) else { return };
+                if reverts && refused <= peer.matched {
+                    peer.matched = hinted.min(refused.saturating_sub(1));
+                }
                 // An answer older than what matched since, or to another question than the last: no news.
                 if refused <= peer.matched || refused >= peer.next || peer.flow == Flow::Snapshot {
                     return self.confirm_reads(cx);
@@ -348,11 +368,14 @@ impl Raft {
 
     /// Takes note that a follower answered in this term. False if the answer is for somebody else.
     pub(super) fn hear(&mut self, from: NodeId, term: Term, round: u64, cx: &mut Cx<'_, Raft>) -> bool {
+        if !self.hear_term(from, term, cx) {
+            return false;
+        }
         if term > self.term {
             self.learn_term(from, term, cx);
             return false;
         }
-        if term < self.term {
+        if term < self.term && !self.config.suffers(Mutation::StaleAckCounts) {
             return false;
         }
         let now = cx.now;
@@ -447,7 +470,7 @@ impl Raft {
                 }
                 Some(term) => self.send_append(id, LogId::new(term, prev), Batches::None, cx),
                 // The log moved on while nothing was heard of it.
-                None => self.begin_snapshot(id, cx),
+                None => self.send_what_is_gone(id, cx),
             }
         }
     }
@@ -479,6 +502,7 @@ impl Raft {
         self.forget_silent_learners(now);
         let Some(leader) = self.leader_mut() else { return };
         let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);
+        let stalled = stalled && !self.config.suffers(Mutation::StalledDiskLeads);
         // A whole timeout and one heartbeat of grace: the answer to the last heartbeat may still be on its way.
         let patience = timeout + heartbeat;
         let heard = self.is_quorum(Decision::Replication, |peer| now.since(peer.heard_at) <= patience);

@@ -51,8 +51,11 @@ mod quorum;
 mod read;
 mod record;
 mod recovery;
+mod rollback;
 mod state;
 mod step;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod transfer;
 
 use batch::OpenBatch;

@@ -85,6 +85,13 @@ pub enum Msg {
         /// The leader's term.
         term: Term,
     },
+    /// Your disk was put back to an earlier copy: what you promise does not count.
+    RolledBack {
+        /// The cluster's name.
+        group: u64,
+        /// The journal that it is of.
+        journal: JournalId,
+    },
 }
 
 impl Msg {
@@ -99,6 +106,7 @@ impl Msg {
             Msg::Forward(m) => Some(m.group),
             Msg::Pull { group, .. } | Msg::Resigned { group, .. } | Msg::LedBy { group, .. } => Some(*group),
             Msg::TakeOver { group, .. } | Msg::ReadIndex { group, .. } => Some(*group),
+            Msg::RolledBack { group, .. } => Some(*group),
             Msg::PreVoteReply(_) | Msg::VoteReply(_) | Msg::AppendReply(_) | Msg::SnapshotReply(_) => None,
             Msg::ForwardReply(_) | Msg::ReadIndexReply { .. } | Msg::Join | Msg::Pins { .. } => None,
         }
@@ -316,6 +324,7 @@ enum Part {
     Pulled { group: u64, after: LogId, batches: u32 },
     Resigned { group: u64, term: Term },
     LedBy { group: u64, leader: NodeId },
+    RolledBack { group: u64, journal: JournalId },
 }
 
 /// A [`SnapshotChunk`] without its piece.
@@ -351,6 +360,9 @@ impl Wire for Msg {
             }
             Msg::ReadIndexReply { request, index } => {
                 to.part(&Part::ReadIndexReply { request: *request, index: *index })
+            }
+            Msg::RolledBack { group, journal } => {
+                to.part(&Part::RolledBack { group: *group, journal: *journal })
             }
             Msg::TakeOver { group, term } => to.part(&Part::TakeOver { group: *group, term: *term }),
             Msg::Append(Append { group, term, prev, commit, round, batches }) => {
@@ -395,6 +407,7 @@ impl Wire for Msg {
             Part::Join => Msg::Join,
             Part::LedBy { group, leader } => Msg::LedBy { group, leader },
             Part::Pins { founders, digest, ask } => Msg::Pins { founders, digest, ask },
+            Part::RolledBack { group, journal } => Msg::RolledBack { group, journal },
             Part::Resigned { group, term } => Msg::Resigned { group, term },
             Part::Pull { group, after } => Msg::Pull { group, after },
             Part::Pulled { group, after, batches } => {

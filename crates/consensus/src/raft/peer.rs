@@ -1,6 +1,6 @@
 //! What a replica knows of another one: who it is, and, while leading, how far it has come.
 
-use super::{Index, Voter, install::Sending};
+use super::{Index, Voter, install::Sending, rollback::Said};
 use quorate_core::{Boot, JournalId, NodeId, Time};
 use std::collections::VecDeque;
 
@@ -14,6 +14,10 @@ pub(super) struct Peer {
     pub boot: Option<Boot>,
     /// The last such life, also after the link went down: what is known here is known of that one.
     pub life: Option<Boot>,
+    /// What this journal of its has said so far.
+    pub said: Said,
+    /// It runs on a disk that has forgotten what it promised: its word does not count.
+    pub rolled_back: bool,
     /// The journal under which it was met while the cluster is being founded.
     pub pin: Option<JournalId>,
     /// The pins that it said it wrote down, as a digest, while the cluster is being founded.
@@ -56,6 +60,8 @@ impl Peer {
             voter,
             boot,
             life: boot,
+            said: Said::default(),
+            rolled_back: false,
             pin: None,
             pins: None,
             granted: None,
@@ -72,24 +78,28 @@ impl Peer {
 
     /// Whether its link is up and it runs on the disk of this voter: its word counts as that voter's.
     pub fn speaks_as(&self, voter: &Voter) -> bool {
-        self.boot.is_some_and(|boot| boot.journal == voter.journal)
+        self.boot.is_some_and(|boot| boot.journal == voter.journal) && !self.rolled_back
     }
 
-    /// Its link came up under this life. What an earlier life said is forgotten as far as it died with it.
-    pub fn greet(&mut self, boot: Boot) {
+    /// Its link came up under this life. What an earlier life said is forgotten as far as it died with it. True if it is an
+    /// older life of the journal than the one before: its disk was put back.
+    pub fn greet(&mut self, boot: Boot) -> bool {
         self.boot = Some(boot);
-        let Some(before) = self.life.replace(boot) else { return };
+        let Some(before) = self.life.replace(boot) else { return false };
         if before == boot {
-            return;
+            return false;
         }
         // Whatever was on its way died with that life; the next heartbeat asks anew.
         self.granted = None;
         self.probe_from(self.next);
-        if before.journal != boot.journal {
-            // Another disk: what was acknowledged is on the other one, and must not count for this one.
-            self.matched = 0;
-            self.round = 0;
+        if before.journal == boot.journal {
+            self.said.begin_life(self.matched);
+            return boot.incarnation < before.incarnation;
         }
+        // Another disk: what was acknowledged is on the other one, and must not count for this one.
+        (self.matched, self.round) = (0, 0);
+        (self.said, self.rolled_back) = (Said::default(), false);
+        false
     }
 
     /// A leader begins: nothing is known of it but who it is.
@@ -97,6 +107,7 @@ impl Peer {
         self.heard_at = now;
         self.round = 0;
         self.matched = 0;
+        self.said.begin_leading();
         self.probe_from(next);
     }
 

@@ -19,6 +19,9 @@ use quorate_core::{Cx, NodeId};
 impl Raft {
     /// A voter refused a pre-vote; its log ends in `last`.
     pub(super) fn on_refused(&mut self, by: NodeId, last: LogId, cx: &mut Cx<'_, Raft>) {
+        if self.config.suffers(Mutation::ShortLogNotPulled) {
+            return;
+        }
         let better = self.config.suffers(Mutation::PullAnyLog)
             || last > self.pull.map_or(self.log.last(), |(_, best)| best.max(self.log.last()));
         if self.role == Role::PreCandidate && better && self.may_pull_from(by) {

@@ -19,7 +19,8 @@ impl Raft {
     }
 
     pub(super) fn speaks_as_known(&self, peer: &Peer) -> bool {
-        let Some(journal) = peer.boot.map(|boot| boot.journal) else { return false };
+        let boot = peer.boot.filter(|_| !peer.rolled_back);
+        let Some(journal) = boot.map(|boot| boot.journal) else { return false };
         match self.history.in_force() {
             Some(configuration) => configuration.has(Voter { node: peer.id, journal }),
             None => peer.voter && peer.pin == Some(journal),
@@ -49,6 +50,7 @@ impl Raft {
         let Some(journal) = self.journal() else { return false };
         let voter = Voter { node: self.id, journal };
         self.history.in_force().is_some_and(|configuration| configuration.has(voter))
+            && !self.is_rolled_back()
     }
 
     /// The journal that it runs on.
@@ -74,7 +76,7 @@ impl Raft {
         says: impl Fn(&Peer) -> bool,
     ) -> bool {
         configuration.is_quorum(decision, |voter| match voter.node == self.id {
-            true => self.journal() == Some(voter.journal),
+            true => self.journal() == Some(voter.journal) && !self.is_rolled_back(),
             false => self.peer(voter.node).is_some_and(|peer| self.hears_as(peer, voter) && says(peer)),
         })
     }
@@ -101,7 +103,10 @@ impl Raft {
             all.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
             return all[(configuration.nodes().len() / 2).max(1).min(all.len()) - 1];
         }
+        let usurps = self.config.suffers(Mutation::RemovedCountsItself) && !configuration.names(self.id);
+        let usurped = usurps.then(|| configuration.nodes().first().copied()).flatten();
         configuration.quorum_index(|voter| match voter.node == self.id {
+            _ if usurped == Some(voter.node) => own,
             true if self.journal() == Some(voter.journal) => own,
             true => 0,
             false => self.peer(voter.node).filter(|peer| self.hears_as(peer, voter)).map_or(0, &reached),

@@ -2,7 +2,7 @@
 
 use super::{Batch, Configuration, LogId, Pin, Term, batch::BatchHead};
 use bytes::Bytes;
-use quorate_core::{Decoder, Encoder, NodeId, Wire, WireError};
+use quorate_core::{Decoder, Encoder, JournalId, NodeId, Wire, WireError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -37,6 +37,11 @@ pub enum Record {
     Begins(LogId),
     /// All founders have written down the same pins: they are the first configuration.
     AllMet,
+    /// A voter's journal, or this one, was put back to an earlier copy: what is promised under it does not count.
+    RolledBack {
+        /// Its name.
+        journal: JournalId,
+    },
 }
 
 /// The state machine and the sessions after an entry.
@@ -77,6 +82,7 @@ enum Part {
     Snapshot(LogId, Arc<Configuration>),
     Begins(LogId),
     AllMet,
+    RolledBack(JournalId),
 }
 
 impl Wire for Record {
@@ -85,6 +91,7 @@ impl Wire for Record {
             Record::Founded { voters } => to.part(&Part::Founded(voters.clone())),
             Record::Joined { group } => to.part(&Part::Joined(*group)),
             Record::AllMet => to.part(&Part::AllMet),
+            Record::RolledBack { journal } => to.part(&Part::RolledBack(*journal)),
             Record::Begins(id) => to.part(&Part::Begins(*id)),
             Record::Pinned(pin) => to.part(&Part::Pinned(*pin)),
             Record::Hard { term, vote } => to.part(&Part::Hard(*term, *vote)),
@@ -104,6 +111,7 @@ impl Wire for Record {
             Part::Founded(voters) => Record::Founded { voters },
             Part::Joined(group) => Record::Joined { group },
             Part::AllMet => Record::AllMet,
+            Part::RolledBack(journal) => Record::RolledBack { journal },
             Part::Begins(id) => Record::Begins(id),
             Part::Pinned(pin) => Record::Pinned(pin),
             Part::Hard(term, vote) => Record::Hard { term, vote },

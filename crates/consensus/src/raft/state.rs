@@ -5,7 +5,7 @@ use super::{
     Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer, preference::MadeWay,
 };
 use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ pub struct Raft {
     pub(super) vote: Option<NodeId>,
     pub(super) log: Log,
     pub(super) snapshot: Option<Snapshot>,
+
+    /// Journals of voters that were put back to an earlier copy; its own perhaps.
+    pub(super) rolled_back: BTreeSet<JournalId>,
 
     // Volatile.
     pub(super) role: Role,
@@ -134,6 +137,8 @@ pub struct RaftCounters {
     pub foreign: u64,
     /// Votes and acknowledgements of a voter under a journal that is not the one it was founded with.
     pub strangers: u64,
+    /// Voters that were found to run on an old copy of their disk, this one included.
+    pub rolled_back: u64,
     /// Messages that no correct replica sends.
     pub nonsense: u64,
     /// Reads confirmed by a round.
@@ -172,6 +177,7 @@ impl Raft {
             vote: None,
             log: Log::default(),
             snapshot: None,
+            rolled_back: BTreeSet::new(),
             role: Role::Follower,
             leader: None,
             commit: 0,
@@ -215,6 +221,7 @@ impl Raft {
         for id in nodes {
             if id != self.id && self.peer(id).is_none() {
                 let mut peer = Peer::new(id, true, self.links.get(&id).copied());
+                peer.rolled_back = peer.boot.is_some_and(|boot| self.rolled_back.contains(&boot.journal));
                 if leads {
                     peer.reset(next, now);
                 }
@@ -268,6 +275,7 @@ impl Raft {
                     peer.pin = Some(pin.journal);
                 }
             }
+            Record::RolledBack { journal } => drop(self.rolled_back.insert(journal)),
             // No replica gets there, and one that did could neither follow nor stand.
             Record::Hard { term: Term::MAX, .. } => {
                 return Err(Corrupt::new("the last of all terms"));

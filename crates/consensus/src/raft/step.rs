@@ -10,6 +10,8 @@ impl Protocol for Raft {
     type Record = Record;
 
     fn step(&mut self, input: Input<Raft>, cx: &mut Cx<'_, Raft>) {
+        #[cfg(feature = "trace")]
+        let begun = super::trace::Begun::new(self, &input);
         match input {
             Input::Message { from, msg } => self.on_message(from, msg, cx),
             Input::Command(Cmd::Propose { first, commands }) => self.on_propose(first, commands, cx),
@@ -22,7 +24,7 @@ impl Protocol for Raft {
             Input::Command(Cmd::Transfer { to }) => self.on_transfer(to, cx),
             Input::Command(Cmd::Change { request, change }) => self.on_change(request, *change, cx),
             Input::Command(Cmd::Abstain) => {
-                self.abstains = true;
+                self.abstains = !self.config.suffers(Mutation::LostStateStands);
                 self.on_step_down(cx);
             }
             Input::Wake => self.on_wake(cx),
@@ -30,6 +32,8 @@ impl Protocol for Raft {
             Input::Link { peer, state } => self.on_link(peer, state, cx),
             Input::Start(boot) => self.on_start(boot, cx),
         }
+        #[cfg(feature = "trace")]
+        begun.end(self, cx);
     }
 
     fn wake_at(&self) -> Time {
@@ -48,7 +52,8 @@ impl Raft {
     fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Cx<'_, Raft>) {
         if let Some(group) = msg.group() {
             self.recognise(group, cx);
-            if self.group != 0 && group != self.group {
+            let other = self.group != 0 && group != self.group;
+            if other && !self.config.suffers(Mutation::OtherFoundingHeard) {
                 self.counters.foreign += 1;
                 return;
             }
@@ -73,6 +78,7 @@ impl Raft {
             Msg::Pulled(pulled) => self.on_pulled(from, pulled, cx),
             Msg::ReadIndex { request, .. } => self.on_read_index(from, request, cx),
             Msg::ReadIndexReply { request, index } => self.on_read_index_reply(from, request, index, cx),
+            Msg::RolledBack { journal, .. } => self.on_rolled_back(from, journal, cx),
             Msg::TakeOver { term, .. } => self.on_take_over(from, term, cx),
             Msg::Pins { founders, digest, ask } => self.on_pins(from, founders, digest, ask, cx),
         }
@@ -103,7 +109,7 @@ impl Raft {
             cx.emit_now(Event::Restore(snapshot.clone()));
         }
         // Whom it acknowledged in its last life is forgotten. (Before the first term nobody.)
-        if self.term > 0 {
+        if self.term > 0 && !self.config.suffers(Mutation::UnboundAfterBoot) {
             self.bound_until = cx.now + self.config.election_timeout;
         }
         self.wait_for_election(cx);
@@ -114,11 +120,16 @@ impl Raft {
             LinkState::Down => self.links.remove(&id),
             LinkState::Up(boot) => self.links.insert(id, boot),
         };
+        let forgives = self.config.suffers(Mutation::AcknowledgedOnAnotherDisk);
         let Some(peer) = self.peer_mut(id) else { return };
         match state {
             LinkState::Down => peer.boot = None,
             LinkState::Up(boot) => {
-                peer.greet(boot);
+                let matched = peer.matched;
+                self.meet(id, boot, cx);
+                if let Some(peer) = self.peer_mut(id).filter(|_| forgives) {
+                    peer.matched = matched;
+                }
                 if !self.is_founded() {
                     self.pin(id, boot, cx);
                 }

@@ -2,7 +2,7 @@
 //! entry, and has it stand for election at once. Should that come to nothing within an election timeout, the
 //! leader goes on as before. And resigning: a leader that stops by itself says so.
 
-use super::{Event, Msg, Raft, Role};
+use super::{Event, Msg, Mutation, Raft, Role};
 use quorate_core::{Cx, NodeId, Time};
 use std::time::Duration;
 
@@ -32,7 +32,10 @@ impl Raft {
 
     /// This one is to lead next.
     pub(super) fn begin_transfer(&mut self, to: NodeId, cx: &mut Cx<'_, Raft>) {
-        let until = cx.now + self.config.election_timeout;
+        let until = match self.config.suffers(Mutation::TransferForEver) {
+            true => Time::NEVER,
+            false => cx.now + self.config.election_timeout,
+        };
         let Some(leader) = self.leader_mut() else { return };
         leader.transfer = Some(Transfer { to, until });
         // From here on another leader may come at any time (thesis §6.4.1).

@@ -1,6 +1,7 @@
 //! A cluster of typed replicas in one value: messages wait in a list until a test delivers them, time moves
 //! when a test says so, disks sync when a test says so.
 
+use crate::planted::planted;
 use quorate_consensus::raft::{
     Cmd, Commands, EntryKind, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record, Term,
 };
@@ -15,12 +16,17 @@ pub struct Cluster {
     /// From, to, what: in the order sent.
     pub wire: Vec<(NodeId, NodeId, Msg)>,
     pub now: Time,
+    /// By how much UTC is ahead of that, in nanoseconds.
+    pub wall_ahead: u64,
     /// Disks sync at once.
     pub sync: bool,
     /// Disks that never do.
     pub hung: Vec<NodeId>,
     pub config: RaftConfig,
     rng: Rng,
+    /// Every transition of every node, in order.
+    #[cfg(feature = "trace")]
+    pub transitions: Vec<String>,
 }
 
 pub struct Node {
@@ -103,6 +109,8 @@ struct Out<'a> {
     disk: &'a mut Disk,
     wire: &'a mut Vec<(NodeId, NodeId, Msg)>,
     events: &'a mut Vec<Event>,
+    #[cfg(feature = "trace")]
+    transitions: &'a mut Vec<String>,
 }
 
 impl Io<Raft> for Out<'_> {
@@ -119,6 +127,10 @@ impl Io<Raft> for Out<'_> {
         }
     }
     fn emit(&mut self, event: Event) {
+        #[cfg(feature = "trace")]
+        if let Event::Transition(transition) = &event {
+            return self.transitions.push(transition.to_string());
+        }
         self.events.push(event);
     }
 }
@@ -155,10 +167,13 @@ impl Cluster {
             nodes: BTreeMap::new(),
             wire: Vec::new(),
             now: Time(1),
+            wall_ahead: 0,
             sync: true,
             hung: Vec::new(),
             config,
             rng: Rng::from_seed(0),
+            #[cfg(feature = "trace")]
+            transitions: Vec::new(),
         }
     }
 
@@ -178,13 +193,15 @@ impl Cluster {
     /// (Re)starts a node on what is on its disk, and shakes hands with everybody.
     pub fn start(&mut self, id: NodeId) {
         let node = self.nodes.get_mut(&id).unwrap();
-        let raft = Raft::new(id, self.config.clone(), node.founding.clone()).unwrap();
+        let raft = Raft::new(id, planted(self.config.clone()), node.founding.clone()).unwrap();
         let mut turn = Turn::new(raft, TurnLimits::default());
         for record in node.disk.open() {
             turn.replay(record).unwrap();
         }
         node.boot.incarnation += 1;
         node.turn = Some(turn);
+        // What its last life said fits no session of this one.
+        self.wire.retain(|(from, _, _)| *from != id);
         let boot = node.boot;
         self.step(id, Input::Start(boot));
         let others: Vec<(NodeId, Boot)> = self
@@ -197,6 +214,19 @@ impl Cluster {
             self.step(id, Input::Link { peer: other, state: LinkState::Up(theirs) });
             self.step(other, Input::Link { peer: id, state: LinkState::Up(boot) });
         }
+    }
+
+    /// What is on a node's disk, and the lives that are counted there.
+    pub fn copy(&self, id: NodeId) -> (Disk, Boot) {
+        (self.nodes[&id].disk.clone(), self.nodes[&id].boot)
+    }
+
+    /// Crashes a node and starts it on a copy of its disk.
+    pub fn put_back(&mut self, id: NodeId, (disk, boot): (Disk, Boot)) {
+        self.crash(id);
+        let node = self.nodes.get_mut(&id).unwrap();
+        (node.disk, node.boot) = (disk, boot);
+        self.start(id);
     }
 
     /// Loses what is not on disk, and all that is on its way to the node.
@@ -217,8 +247,16 @@ impl Cluster {
         // Messages may be for somebody who is not there yet.
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(turn) = &mut node.turn else { return };
-        let mut out = Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
-        turn.step(input, self.now, Wall(self.now.0), &mut self.rng, &mut out);
+        let mut out = Out {
+            from: id,
+            disk: &mut node.disk,
+            wire: &mut self.wire,
+            events: &mut node.events,
+            #[cfg(feature = "trace")]
+            transitions: &mut self.transitions,
+        };
+        let wall = Wall(self.now.0 + self.wall_ahead);
+        turn.step(input, self.now, wall, &mut self.rng, &mut out);
         if self.sync {
             self.sync_node(id);
         }
@@ -233,9 +271,16 @@ impl Cluster {
         // What the durable one asks for is another sync's.
         while let Some(mark) = turn.sync_due() {
             node.disk.sync(node.disk.pending());
-            let mut out =
-                Out { from: id, disk: &mut node.disk, wire: &mut self.wire, events: &mut node.events };
-            turn.step(Input::Durable(mark), self.now, Wall(self.now.0), &mut self.rng, &mut out);
+            let mut out = Out {
+                from: id,
+                disk: &mut node.disk,
+                wire: &mut self.wire,
+                events: &mut node.events,
+                #[cfg(feature = "trace")]
+                transitions: &mut self.transitions,
+            };
+            let wall = Wall(self.now.0 + self.wall_ahead);
+            turn.step(Input::Durable(mark), self.now, wall, &mut self.rng, &mut out);
         }
     }
 

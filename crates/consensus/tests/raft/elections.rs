@@ -183,7 +183,7 @@ fn a_pre_vote_neither_is_a_vote_nor_changes_one() {
 
 // 2. [L] Granting a pre-vote must not count as hearing from a leader.
 #[test]
-fn granting_a_pre_vote_does_not_count_as_hearing_from_a_leader() {
+pub fn granting_a_pre_vote_does_not_count_as_hearing_from_a_leader() {
     let (mut cluster, group) = three();
     let before = cluster.wake_at(A);
     cluster.deliver(B, A, pre_vote(group, 1, LogId::ZERO));
@@ -213,7 +213,7 @@ fn an_ex_leader_with_the_longest_log_is_elected_again() {
 
 // 1. [L] Pre-vote with check-quorum: nodes at a lower term that never learn the higher one deadlock.
 #[test]
-fn nodes_at_a_lower_term_learn_the_higher_one_and_elect() {
+pub fn nodes_at_a_lower_term_learn_the_higher_one_and_elect() {
     // The one ahead has the longest log or the shortest.
     for longest in [true, false] {
         let (mut cluster, group) = three();
@@ -233,6 +233,17 @@ fn nodes_at_a_lower_term_learn_the_higher_one_and_elect() {
             cluster.commits().iter().all(|commit| *commit == cluster.raft(leader).commit() && *commit > 0)
         );
     }
+    // Of two that are left the one ahead cannot be elected, and says no to every term that the other asks for.
+    let (mut cluster, group) = three();
+    cluster.deliver(B, C, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 2)]));
+    cluster.now = cluster.now + Duration::from_secs(1);
+    cluster.deliver(B, A, vote(group, 10, LogId::ZERO));
+    cluster.command(A, Cmd::Abstain);
+    cluster.crash(B);
+    assert_eq!((cluster.raft(A).term(), cluster.raft(C).term()), (10, 1));
+    cluster.wire.clear();
+    assert_eq!(cluster.elect(), C);
+    assert!(cluster.raft(C).term() > 10);
 }
 
 // 1, with a leader: one that is at a higher term for whatever reason is taken in again.
@@ -252,7 +263,7 @@ fn a_leader_takes_in_a_node_at_a_higher_term() {
 
 // 5. [S] A stale pre-vote round must not start a campaign after leadership was won.
 #[test]
-fn a_stale_pre_vote_round_starts_no_campaign_after_leadership_was_won() {
+pub fn a_stale_pre_vote_round_starts_no_campaign_after_leadership_was_won() {
     let (mut cluster, _) = three();
     let leader = cluster.elect();
     let term = cluster.raft(leader).term();
@@ -281,7 +292,7 @@ fn a_stale_pre_vote_round_starts_no_campaign_after_leadership_was_won() {
 
 // 6. [L] A node whose disk hangs must stop heartbeating.
 #[test]
-fn a_leader_whose_disk_hangs_is_replaced() {
+pub fn a_leader_whose_disk_hangs_is_replaced() {
     let (mut cluster, _) = three();
     let leader = cluster.elect();
     cluster.pass(10);
@@ -305,7 +316,7 @@ fn a_leader_whose_disk_hangs_is_replaced() {
 
 // 6. A node with a corrupt log must not win again and again. (Its port says so: its state machine is lost.)
 #[test]
-fn a_node_that_abstains_votes_and_never_leads() {
+pub fn a_node_that_abstains_votes_and_never_leads() {
     let (mut cluster, _) = three();
     let leader = cluster.elect();
     cluster.command(leader, Cmd::Abstain);

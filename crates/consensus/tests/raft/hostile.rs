@@ -95,7 +95,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
     let group = if rng.chance(0.9) { group } else { number(rng) };
     let (term, round, last) = (number(rng), number(rng), log_id(rng));
     let vote = VoteReply { term, granted: rng.chance(0.5), last: LogId::ZERO };
-    match rng.within(0..22) {
+    match rng.within(0..23) {
         0 => Msg::PreVote(Candidacy { group, term, last, handed_over: rng.chance(0.5) }),
         1 => Msg::Vote(Candidacy { group, term, last, handed_over: rng.chance(0.5) }),
         2 => Msg::PreVoteReply(vote),
@@ -138,6 +138,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             _ => Msg::ForwardReply(ForwardReply { first: round, count: 1, placed: Err(NotPlaced::Busy) }),
         },
         20 => Msg::Resigned { group, term },
+        22 => Msg::RolledBack { group, journal: JournalId(rng.within(0..9).into()) },
         21 => Msg::LedBy { group, leader: NodeId(rng.within(0..9)) },
         18 => Msg::Pull { group, after: last },
         19 => {

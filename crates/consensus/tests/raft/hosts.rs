@@ -1,6 +1,7 @@
 //! Whole nodes in one value: hosts with Raft scopes, stepped by hand. Jobs wait in a list until they are run;
 //! messages may be lost, held or doubled; a crash loses what was not synced.
 
+use crate::planted::planted;
 use quorate_consensus::raft::{Founding, Msg, Raft, RaftConfig, RaftHandle, RaftPort};
 use quorate_core::{
     BlobError, BlobId, Blobs, Boot, Decider, Door, Host, HostBuilder, HostCmd, HostEvent, HostMsg,
@@ -164,6 +165,7 @@ impl Hosts {
         make: impl Fn(NodeId) -> (S, D) + 'static,
     ) -> Hosts {
         let voters: Vec<NodeId> = (1..=n).map(NodeId).collect();
+        let config = planted(config);
         Hosts::new(n, seed, move |id, _| {
             let raft = Raft::new(id, config.clone(), Founding::Found(voters.clone())).unwrap();
             let (state, decider) = make(id);

@@ -102,10 +102,27 @@ fn a_leader_that_hands_over_has_no_lease_any_more() {
     assert!(!reads_at_once(&mut cluster, leader));
 }
 
+// 19. Visible skew makes it refuse: somebody set a clock, or the machine was suspended.
+#[test]
+pub fn a_leader_whose_clocks_disagree_has_no_lease() {
+    const HOUR: u64 = 3_600_000_000_000;
+    for (before, after) in [(0, HOUR), (HOUR, 0), (0, TIMEOUT * 100_000)] {
+        let (mut cluster, leader) = with_leases();
+        cluster.wall_ahead = before;
+        cluster.pass(200);
+        assert!(reads_at_once(&mut cluster, leader));
+        cluster.wall_ahead = after;
+        assert!(!reads_at_once(&mut cluster, leader), "{before} to {after}");
+        // What was asked since is asked by clocks that agree.
+        cluster.pass(200);
+        assert!(reads_at_once(&mut cluster, leader));
+    }
+}
+
 // 19b. After a boot a voter grants no vote for one maximal lease. And it keeps what it promised by acknowledging a leader
 // also when it has learned of a newer term since.
 #[test]
-fn a_voter_grants_nothing_for_a_timeout_after_a_boot_or_an_acknowledgement() {
+pub fn a_voter_grants_nothing_for_a_timeout_after_a_boot_or_an_acknowledgement() {
     for boots in [true, false] {
         let (mut cluster, leader) = with_leases();
         let [voter, other] = ids(3).into_iter().filter(|id| *id != leader).collect::<Vec<_>>()[..] else {

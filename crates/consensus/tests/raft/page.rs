@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// A source file by its path without the ending, and its text.
 type Source = (PathBuf, String);
 
-fn sources(folder: &Path) -> Vec<Source> {
+pub fn sources(folder: &Path) -> Vec<Source> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_dir() {
@@ -17,7 +17,7 @@ fn sources(folder: &Path) -> Vec<Source> {
     found
 }
 
-fn here() -> &'static Path {
+pub fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -26,7 +26,7 @@ fn page() -> String {
 }
 
 /// The names of one cell: what stands between backquotes.
-fn names(cell: &str) -> impl Iterator<Item = &str> {
+pub fn names(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
@@ -75,11 +75,11 @@ fn is_code(sources: &[Source], name: &str) -> bool {
 }
 
 /// A function that is run as a test.
-fn is_test(sources: &[Source], name: &str) -> bool {
+pub fn is_test(sources: &[Source], name: &str) -> bool {
     let Some((file, test)) = name.rsplit_once("::") else { return false };
     any(sources, file, |text| {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        let is_its = |line: &&str| line.starts_with(&format!("fn {test}("));
+        let is_its = |line: &&str| line.trim_start_matches("pub ").starts_with(&format!("fn {test}("));
         let Some(at) = lines.iter().position(is_its) else { return false };
         lines[..at].iter().rev().take_while(|line| line.starts_with('#')).any(|line| *line == "#[test]")
     })

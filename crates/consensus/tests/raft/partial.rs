@@ -141,7 +141,7 @@ fn in_a_chain_nobody_fights_for_leadership() {
 
 // 8. Constrained: the only node that is connected to a quorum has a shorter log than those it is connected to.
 #[test]
-fn the_only_node_with_a_quorum_pulls_what_it_lacks_and_leads() {
+pub fn the_only_node_with_a_quorum_pulls_what_it_lacks_and_leads() {
     let mut took = Vec::new();
     for leader in [2, 3, 4, 5].map(NodeId) {
         let others: Vec<_> = (2..=5).filter(|id| *id != leader.0).map(|id| (1, id)).collect();

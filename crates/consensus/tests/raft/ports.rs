@@ -31,7 +31,7 @@ fn other_than(hosts: &Hosts, ids: &[NodeId]) -> NodeId {
 
 // 26. [S] A restarted node serves nothing until its state machine is whole.
 #[test]
-fn a_restarted_node_serves_nothing_until_its_state_machine_is_whole() {
+pub fn a_restarted_node_serves_nothing_until_its_state_machine_is_whole() {
     for snapshot_log_bytes in [20, 1 << 20] {
         let config = RaftConfig { snapshot_log_bytes, trailing_entries: 2, ..RaftConfig::default() };
         let mut hosts = three(config);
@@ -223,7 +223,7 @@ fn a_reader_that_panics_costs_its_own_answer_only() {
 
 // 28. [L] A compaction trigger that comes during a build is not lost.
 #[test]
-fn a_compaction_trigger_that_comes_during_a_build_is_not_lost() {
+pub fn a_compaction_trigger_that_comes_during_a_build_is_not_lost() {
     let config = RaftConfig { snapshot_log_bytes: 50, trailing_entries: 0, ..RaftConfig::default() };
     let mut hosts = three(config);
     let leader = hosts.elect();

@@ -175,7 +175,8 @@ fn every_lost_voter_is_named_and_nobody_else() {
     assert!(read(&cluster, FOUR).unwrap().recover(&five, &lost([3, 1, 2, 1])).is_ok());
     // A voter that is there on another disk has lost the one that voted.
     let other_disk = Remains { journal: JournalId(55), ..five[0].clone() };
-    let why = read(&cluster, FOUR).unwrap().recover(&[other_disk.clone()], &lost(1..=3)).unwrap_err();
+    let why =
+        read(&cluster, FOUR).unwrap().recover(std::slice::from_ref(&other_disk), &lost(1..=3)).unwrap_err();
     assert!(matches!(why, NotRecovered::NotAcknowledged { lost, .. } if lost.contains(&FIVE)));
     assert!(read(&cluster, FOUR).unwrap().recover(&[other_disk], &lost([1, 2, 3, 5])).is_ok());
 }

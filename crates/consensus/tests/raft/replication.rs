@@ -201,7 +201,7 @@ fn the_commit_index_is_what_a_majority_has_in_whatever_order_it_is_told() {
 
 // 10. [S] An ack from before a log reversion must not count.
 #[test]
-fn an_acknowledgement_of_an_older_term_does_not_count() {
+pub fn an_acknowledgement_of_an_older_term_does_not_count() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     cluster.pass(10);
@@ -219,7 +219,7 @@ fn an_acknowledgement_of_an_older_term_does_not_count() {
 
 // 10. [S] A stale conflict after a success must not revert.
 #[test]
-fn a_stale_conflict_after_a_success_reverts_nothing() {
+pub fn a_stale_conflict_after_a_success_reverts_nothing() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     cluster.propose(leader, b"x");
@@ -239,7 +239,7 @@ fn a_stale_conflict_after_a_success_reverts_nothing() {
 
 // 12. [S] A leader that cannot read its log sends nothing, never an append with no previous entry.
 #[test]
-fn every_append_names_an_entry_before_it_that_the_leader_has() {
+pub fn every_append_names_an_entry_before_it_that_the_leader_has() {
     let config = RaftConfig { trailing_entries: 0, inflight_max: 2, ..RaftConfig::default() };
     let mut cluster = Cluster::with(3, config);
     let leader = cluster.elect();

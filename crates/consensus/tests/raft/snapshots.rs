@@ -53,7 +53,7 @@ fn matches_of(messages: &[Msg]) -> Vec<u64> {
 
 // 24. A chunk resent at offset > 0.
 #[test]
-fn a_chunk_resent_doubled_or_out_of_order_changes_nothing() {
+pub fn a_chunk_resent_doubled_or_out_of_order_changes_nothing() {
     let (mut cluster, group) = follower();
     let last = LogId::new(1, 6);
     for (from, upto, next) in
@@ -72,7 +72,7 @@ fn a_chunk_resent_doubled_or_out_of_order_changes_nothing() {
 
 // 24. A snapshot of a later term at an already committed index.
 #[test]
-fn a_snapshot_of_a_later_term_at_an_already_committed_index_is_answered_and_changes_nothing() {
+pub fn a_snapshot_of_a_later_term_at_an_already_committed_index_is_answered_and_changes_nothing() {
     let (mut cluster, group) = follower();
     cluster.deliver(L, F, append(group, 1, LogId::ZERO, 4, vec![entries(1, 1, 4)]));
     let before = cluster.commands(F);
@@ -86,7 +86,7 @@ fn a_snapshot_of_a_later_term_at_an_already_committed_index_is_answered_and_chan
 
 // 24. A failed install loses nothing.
 #[test]
-fn a_failed_install_loses_nothing_and_is_not_tried_for_ever() {
+pub fn a_failed_install_loses_nothing_and_is_not_tried_for_ever() {
     let (mut cluster, group) = follower();
     cluster.deliver(L, F, append(group, 1, LogId::ZERO, 2, vec![entries(1, 1, 3)]));
     let before = cluster.commands(F);

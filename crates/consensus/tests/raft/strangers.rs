@@ -117,7 +117,7 @@ fn a_voter_under_another_journal_is_not_elected_with_the_votes_of_those_who_know
 
 // Two disks under one name: what the one acknowledged is not on the other.
 #[test]
-fn an_acknowledgement_does_not_count_for_the_next_journal_of_the_same_node() {
+pub fn an_acknowledgement_does_not_count_for_the_next_journal_of_the_same_node() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     cluster.pass(10);
@@ -147,7 +147,7 @@ fn an_acknowledgement_does_not_count_for_the_next_journal_of_the_same_node() {
 // 29b. A founder started twice, a wiped node started with `found`, and a fourth node started with a different founding
 // set join no quorum.
 #[test]
-fn a_node_with_a_different_founding_set_joins_no_quorum() {
+pub fn a_node_with_a_different_founding_set_joins_no_quorum() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     cluster.pass(10);

@@ -2,6 +2,7 @@
 //! workload. A look at a replica is taken once an event; where it shows what the look before showed, there is nothing
 //! new to judge.
 
+mod accused;
 mod audit;
 mod committed;
 mod configurations;
@@ -13,6 +14,7 @@ mod paths;
 pub use audit::WorkAudit;
 pub use paths::{CHANGED, COMPLETED, LEASED, MADE_WAY, Paths, REMOVED, SNAPSHOT_REFUSED};
 
+use accused::NobodyAccused;
 use committed::CommittedOnce;
 use configurations::OneConfiguration;
 use elections::ElectionSafety;
@@ -127,6 +129,7 @@ impl RaftRules {
         ask(&mut self.matching, changed)?;
         ask(&mut self.committed, changed)?;
         ask(&mut self.configurations, changed)?;
+        ask(&mut NobodyAccused, changed)?;
         ask(&mut self.monotone, changed)
     }
 }

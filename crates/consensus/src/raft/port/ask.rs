@@ -88,6 +88,9 @@ pub struct RaftStatus {
     pub sessions: usize,
     /// What the founding waits for; `None` once all founders have met.
     pub founding: Option<FoundingStatus>,
+    /// Voters whose disk was put back to an earlier copy: they count no more, this node included, and each needs an empty
+    /// journal.
+    pub rolled_back: Vec<NodeId>,
     /// Why the scope takes nothing any more.
     pub poisoned: Option<String>,
     /// What happened in this life.
@@ -137,6 +140,9 @@ pub enum RaftNotice {
         /// The leader.
         leader: Option<NodeId>,
     },
+    /// What a step made of this replica.
+    #[cfg(feature = "trace")]
+    Transition(Box<crate::raft::trace::Transition>),
     /// Who decides from this entry on is committed. During a change there are two: the joint one, then the new one.
     Configured {
         /// The entry, or the one that a snapshot stands for.

@@ -9,6 +9,9 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// A snapshot is taken once enough log was applied: the view is frozen where the state is, serialised
     /// elsewhere.
     pub(super) fn freeze(&mut self) -> Option<Job> {
+        if self.serialising && self.config.suffers(Mutation::TriggerLost) {
+            self.log_bytes_applied = 0;
+        }
         if self.serialising || self.log_bytes_applied < self.config.snapshot_log_bytes {
             return None;
         }

@@ -361,6 +361,8 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 self.changing.changed(request, configuration);
             }
             Event::NotChanged { request, why } => self.changing.refused(request, why),
+            #[cfg(feature = "trace")]
+            Event::Transition(transition) => cx.notice(RaftNotice::Transition(transition)),
             Event::Configured { index, configuration } => {
                 cx.notice(RaftNotice::Configured { index, configuration })
             }

@@ -11,10 +11,13 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if waiting + self.leaderless.len() >= self.config.promises_max {
             return reader(Err(Reason::Busy));
         }
+        // Not before the state machine is whole: what was committed when it stopped is applied first. One that has no log
+        // yet had none before.
+        let is_whole = self.whole.is_some()
+            || cx.protocol.last() == LogId::ZERO
+            || self.config.suffers(Mutation::ServesBeforeWhole);
         match policy {
-            // Not before the state machine is whole: what was committed when it stopped is applied first. One
-            // that has no log yet had none before.
-            Read::Local if self.whole.is_some() || cx.protocol.last() == LogId::ZERO => {
+            Read::Local if is_whole => {
                 let until = cx.now + self.config.request_timeout;
                 self.await_index(self.whole.unwrap_or(0), until, reader);
                 self.answer_reads();
@@ -117,6 +120,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             waiting: self.promises.len() + self.leaderless.len() + self.reads_waiting(),
             sessions: self.machine.as_ref().map_or(0, |machine| machine.sessions.len()),
             founding: raft.founding(),
+            rolled_back: raft.rolled_back(),
             poisoned: self.poisoned.clone(),
             counters: raft.counters(),
         }

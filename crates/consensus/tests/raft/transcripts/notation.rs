@@ -132,6 +132,7 @@ impl Names {
             }
             Msg::LedBy { leader, .. } => format!("LedBy {}", leader.0),
             Msg::TakeOver { term, .. } => format!("TakeOver t{term}"),
+            Msg::RolledBack { journal, .. } => format!("RolledBack journal {}", journal.0),
         };
         text + &self.cluster(msg)
     }
@@ -148,6 +149,7 @@ impl Names {
             | Msg::Resigned { group, .. }
             | Msg::LedBy { group, .. }
             | Msg::TakeOver { group, .. }
+            | Msg::RolledBack { group, .. }
             | Msg::ReadIndex { group, .. } => *group,
             Msg::Pins { founders, .. } => {
                 return match self.foundings.iter().position(|(digest, _)| digest == founders) {
@@ -212,6 +214,7 @@ impl Names {
             Record::Snapshot(s) => snapshot(s),
             Record::Begins(id) => format!("log begins behind {}", at(*id)),
             Record::AllMet => "all met".into(),
+            Record::RolledBack { journal } => format!("journal {} is an old copy", journal.0),
         }
     }
 
@@ -237,6 +240,8 @@ impl Names {
             Event::Retired { term } => format!("leads no more, t{term}"),
             Event::Following { term, leader: Some(leader) } => format!("follows {} in t{term}", leader.0),
             Event::Following { term, leader: None } => format!("knows no leader in t{term}"),
+            #[cfg(feature = "trace")]
+            Event::Transition(transition) => transition.to_string(),
         }
     }
 }

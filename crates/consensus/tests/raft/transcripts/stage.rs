@@ -240,6 +240,9 @@ impl Stage {
                 self.tell(depth, id, format!("sends {whom}: {text}"));
                 self.wire.extend(to.as_slice().iter().map(|to| (id, *to, msg.clone())));
             }
+            // Whoever reads transcripts knows what a step made of a replica.
+            #[cfg(feature = "trace")]
+            Effect::Emit { event: Event::Transition(_), .. } => {}
             Effect::Emit { event, after } if after > durable => {
                 if !node.at_once {
                     let text = self.names.event(&event);

@@ -35,7 +35,7 @@ fn completed(cluster: &mut Cluster, what: &str) {
 
 // 20. ... also across a change of leader
 #[test]
-fn a_change_is_completed_by_the_next_leader_wherever_the_first_one_crashed() {
+pub fn a_change_is_completed_by_the_next_leader_wherever_the_first_one_crashed() {
     let mut complete = 0;
     for messages in 0..40 {
         let mut cluster = struck_after(messages, |cluster, leader| cluster.crash(leader));

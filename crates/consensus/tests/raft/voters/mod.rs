@@ -1,10 +1,10 @@
 //! Change of voters: joint consensus and what surrounds it (Raft §6; thesis §4).
 
 mod change;
-mod interrupted;
+pub mod interrupted;
 mod newcomers;
 mod quorums;
-mod removed;
+pub mod removed;
 
 use crate::cluster::{Cluster, ids};
 use quorate_consensus::raft::{Change, Cmd, Configuration, EntryKind, Event, Founding, NotChanged};

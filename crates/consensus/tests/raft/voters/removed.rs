@@ -32,7 +32,7 @@ fn a_leader_that_is_removed_commits_that_without_itself_and_leads_no_more() {
 
 // 21. ... a removed node does not disturb the cluster.
 #[test]
-fn a_voter_that_was_removed_while_it_was_away_raises_no_term_and_is_told() {
+pub fn a_voter_that_was_removed_while_it_was_away_raises_no_term_and_is_told() {
     let (mut cluster, leader) = with_newcomers(4, 4);
     let away = ids(4).into_iter().find(|id| *id != leader).unwrap();
     let passes = move |from: NodeId, to: NodeId| from != away && to != away;
@@ -68,7 +68,7 @@ fn of_two_nodes_either_is_removed_and_the_other_goes_on_alone() {
 
 // 22. [L] A learner asked to vote in a configuration where it is a voter must vote.
 #[test]
-fn one_that_does_not_know_yet_that_it_votes_does_vote_when_it_is_asked() {
+pub fn one_that_does_not_know_yet_that_it_votes_does_vote_when_it_is_asked() {
     let (mut cluster, leader) = with_newcomers(3, 4);
     let newcomer = NodeId(4);
     // It has caught up, and then hears nothing of what makes it a voter.
