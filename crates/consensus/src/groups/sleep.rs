@@ -16,7 +16,7 @@
 
 use super::state::{Asleep, Awake, Slot, State};
 use super::{Claim, Doze, Event, GroupId, Groups};
-use crate::raft::Raft;
+use crate::raft::{Raft, Waking};
 use quorate_core::{Cx, NodeId, Time};
 use std::sync::Arc;
 
@@ -160,7 +160,9 @@ impl Groups {
         let neighbours = &self.neighbours;
         // Whoever led it lives: it has been heard instead, and nobody else may depose it.
         let heard = |id: NodeId| neighbours.get(&id).and_then(|neighbour| neighbour.heard_at);
-        let raft = folded.unfold(self.id, &self.raft, boot, &self.links, &agreed, heard, cx.now);
+        let (id, config, links) = (self.id, &self.raft, &self.links);
+        let waking = Waking { id, config, boot, links, served: &agreed, now: cx.now };
+        let raft = folded.unfold(&waking, heard);
         let mut awake =
             Awake { active_at: cx.now, links_seen: self.links_version, started: true, ..Awake::of(raft) };
         let sleep_after = self.config.sleep_after.unwrap_or_default();

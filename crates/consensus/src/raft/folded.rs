@@ -11,7 +11,7 @@ use super::{
     lease::Lease, peer::Peer, read::Reads,
 };
 use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What is the same for many groups, kept once. Bounded: what is rare is simply not shared.
@@ -68,7 +68,20 @@ pub(crate) struct Folded {
     bound_until: Time,
     leads: Option<Box<Leading>>,
     /// Journals that were put back to an earlier copy; hardly ever any.
-    rolled_back: Option<Box<BTreeSet<JournalId>>>,
+    rolled_back: Box<[JournalId]>,
+}
+
+/// What a replica wakes up to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waking<'a> {
+    pub id: NodeId,
+    pub config: &'a Arc<RaftConfig>,
+    pub boot: Boot,
+    /// Those that are up now.
+    pub links: &'a BTreeMap<NodeId, Boot>,
+    /// Of a leader: whom it serves, besides the voters.
+    pub served: &'a [NodeId],
+    pub now: Time,
 }
 
 /// What stays of a leader.
@@ -117,7 +130,7 @@ impl Folded {
             vote: self.vote,
             snapshot: self.snapshot.as_deref(),
             base: self.base,
-            rolled_back: self.rolled_back.iter().flat_map(|all| all.iter().copied()).collect(),
+            rolled_back: self.rolled_back.to_vec(),
         }
         .records(self.log.iter())
     }
@@ -142,18 +155,9 @@ impl Folded {
             + self.snapshot.as_ref().map_or(0, |snapshot| snapshot.data.len())
     }
 
-    /// The replica again, with the links that are up now. A follower has heard its leader at `heard` at the latest, if
-    /// that is known.
-    pub fn unfold(
-        self,
-        id: NodeId,
-        config: &Arc<RaftConfig>,
-        boot: Boot,
-        links: &BTreeMap<NodeId, Boot>,
-        served: &[NodeId],
-        heard: impl Fn(NodeId) -> Option<Time>,
-        now: Time,
-    ) -> Raft {
+    /// The replica again. `heard`: when each node was heard last, if that is known; a follower has heard its leader then.
+    pub fn unfold(self, into: &Waking<'_>, heard: impl Fn(NodeId) -> Option<Time>) -> Raft {
+        let Waking { id, config, boot, links, served, now } = *into;
         let last = self.last();
         let mut log = Log::default();
         log.rebase(self.base);
@@ -177,7 +181,7 @@ impl Folded {
             heard_leader_at: self.heard_at.max(heard(self.leader)),
             bound_until: self.bound_until,
             on_grid: true,
-            rolled_back: self.rolled_back.map(|all| *all).unwrap_or_default(),
+            rolled_back: self.rolled_back.into_iter().collect(),
             marks,
             replayed: Mark(1),
             ..Raft::blank(id, config.clone())
@@ -263,7 +267,7 @@ impl Raft {
             heard_at: self.heard_leader_at,
             bound_until: self.bound_until,
             leads,
-            rolled_back: (!self.rolled_back.is_empty()).then(|| Box::new(self.rolled_back)),
+            rolled_back: self.rolled_back.into_iter().collect(),
         }
     }
 }
@@ -391,7 +395,17 @@ mod tests {
             };
             assert_eq!(entries(&told), entries(&awake));
             let links = BTreeMap::new();
-            let raft = folded.unfold(NodeId(1), &config(), BOOT, &links, &[], |_| None, one.now);
+            let raft = {
+                let waking = Waking {
+                    id: NodeId(1),
+                    config: &config(),
+                    boot: BOOT,
+                    links: &links,
+                    served: &[],
+                    now: one.now,
+                };
+                folded.unfold(&waking, |_| None)
+            };
             assert_eq!(entries(&raft), entries(&awake));
             assert_eq!(
                 (raft.commit(), raft.vote(), raft.leader()),

@@ -65,7 +65,7 @@ pub use cmd::{Cmd, Event};
 pub use commands::{Commands, Gathered};
 pub use config::{Founding, RaftConfig, RaftConfigError};
 pub use configuration::{Configuration, ConfigurationError, Electors, Quorums, Voter};
-pub(crate) use folded::{Folded, Shared};
+pub(crate) use folded::{Folded, Shared, Waking};
 pub use founding::FoundingStatus;
 pub use ids::{Index, LogId, Term};
 pub use log::Log;
