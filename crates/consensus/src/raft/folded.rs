@@ -331,6 +331,8 @@ mod tests {
                 one.step(Input::Command(Cmd::Propose { first, commands: Commands::one(&[first as u8; 9]) }));
                 one.wait();
             }
+            // The last commit is told, too.
+            one.wait();
             assert!(one.raft.is_leader() && one.raft.commit() == 7, "{:?}", one.raft.last());
             one
         }
