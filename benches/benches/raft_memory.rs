@@ -1,7 +1,7 @@
 //! Agreement alone beside omnipaxos and raft-rs. See [`quorate_benches::raft_memory`].
 //!
 //! With two words, a contender and a setting (each by a part of its name), runs only these, a line a round: for
-//! profilers. A third word says how many rounds. What a round commits in all, to warm up too, stands in its line.
+//! profilers.
 
 use quorate_benches::allocations::{self, Allocations};
 use quorate_benches::raft_memory::{CONDITIONS, CONTENDERS, Load, Run};
@@ -14,13 +14,8 @@ const ROUNDS: usize = 5;
 
 fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let profiled = match words.as_slice() {
-        [who, row] => Some((who, row, 2 * ROUNDS)),
-        [who, row, rounds] => Some((who, row, rounds.parse().map_err(std::io::Error::other)?)),
-        _ => None,
-    };
-    if let Some((who, row, rounds)) = profiled {
-        profile(who, row, rounds);
+    if let [who, row] = words.as_slice() {
+        profile(who, row);
         return Ok(());
     }
     let counted = allocations::of_bench(Path::new(env!("CARGO_BIN_EXE_count_allocations")), "raft_memory")?;
@@ -31,13 +26,16 @@ fn main() -> std::io::Result<()> {
     publish("raft_memory", &rows)
 }
 
-fn profile(who: &str, row: &str, rounds: usize) {
+fn profile(who: &str, row: &str) {
     for load in Load::all().iter().filter(|load| load.to_string().contains(row)) {
         for contender in CONTENDERS.iter().filter(|contender| contender.name.contains(who)) {
-            for _ in 0..rounds {
-                let (name, variant, commits) =
-                    (contender.name, contender.variant, load.warm_up + load.commits);
-                println!("{name} {variant} {load}: {:.0} ns, {commits} commits", contender.run(load).cpu_ns);
+            for _ in 0..2 * ROUNDS {
+                println!(
+                    "{} {} {load}: {:.0} ns",
+                    contender.name,
+                    contender.variant,
+                    contender.run(load).cpu_ns
+                );
             }
         }
     }

@@ -15,6 +15,7 @@
 //! | `leader` | `ok ID` |
 //! | `change +ID -ID ...` | `ok ID,ID,...`: who votes then. `+ID` is to vote on the disk that it runs on, `-ID` no more; of who leads only |
 //! | `linked` | `ok ID,ID,...`: the voters that this node is linked to, on the disks they are known by; itself, if it votes |
+//! | `status` | `ok JSON`: what this node knows of itself |
 //! | `peer ID ADDRESS` | `ok` |
 //!
 //! What failed is answered `no ID WHY` if it did not happen and never will, and `unknown ID WHY` if it may have; ID is who
@@ -125,6 +126,9 @@ impl Server {
                 later(self.store.change(change), |now| list(&now.nodes()))
             }
             "linked" => later(self.store.verify_quorum(), |report| list(&report.linked)),
+            "status" => {
+                later(self.store.status(), |status| serde_json::to_string(&status).unwrap_or_default())
+            }
             "peer" => {
                 let (id, address) = (NodeId(next(&mut words)?), next(&mut words)?);
                 let set = self.peers.set(id, address);

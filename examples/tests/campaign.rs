@@ -111,6 +111,7 @@ caught! {
     a_removal_that_is_forgotten_is_caught: "removal-forgotten",
     a_rewrite_that_drops_other_groups_is_caught: "rewrite-drops-others",
     a_follower_that_sleeps_through_its_leaders_death_is_caught: "sleeps-through-death",
+    a_record_before_its_object_is_caught: "record-before-object",
     a_pre_vote_that_counts_as_a_vote_is_caught: "pre-vote-counts-as-vote",
     a_pre_vote_that_frees_the_vote_is_caught: "pre-vote-frees-vote",
     a_vote_before_the_sync_is_caught: "vote-before-sync",

@@ -8,6 +8,8 @@ pub mod link_frames;
 pub mod made;
 pub mod messages;
 pub mod mirror_wire;
+#[path = "../../crates/consensus/tests/raft/objects.rs"]
+pub mod objects;
 pub mod raft_replay;
 #[path = "../../crates/consensus/tests/raft/samples.rs"]
 pub mod raft_samples;

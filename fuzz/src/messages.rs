@@ -141,11 +141,12 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
                 _ => (data.len() as u64, 0),
             };
             let (round, last, data) = (script.number(round), near.id(script), Bytes::copy_from_slice(data));
-            let whole = Snapshot { last, configuration: of_snapshot(script, &data), data: data.clone() };
-            let checksum = if script.below(4) == 3 { 7 } else { whole.checksum() };
+            let crc = crc32fast::hash(&data);
+            let whole = Snapshot::of(last, of_snapshot(script, &data), 1, data.len() as u64, crc);
+            let checksum = if script.below(4) == 3 { 7 } else { whole.checksum };
             let configuration = whole.configuration;
             let chunk =
-                SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };
+                SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, crc, data };
             Msg::Snapshot(Box::new(chunk))
         }
         11 => {
@@ -224,7 +225,9 @@ pub fn record(script: &mut Script<'_>, near: &Near) -> Option<Record> {
             let last = near.id(script);
             let data = Bytes::copy_from_slice(script.bytes());
             let configuration = of_snapshot(script, &data);
-            Record::Snapshot(Snapshot { last, configuration, data })
+            let (total, crc) = (data.len() as u64, crc32fast::hash(&data));
+            let snapshot = Snapshot::of(last, configuration, u64::from(crc), total, crc);
+            if total % 2 == 1 { Record::Receiving(snapshot) } else { Record::Snapshot(snapshot) }
         }
         8 => Record::Begins(near.id(script)),
         9 => Record::RolledBack { journal: JournalId(script.number(1).into()) },

@@ -49,9 +49,8 @@ pub fn play(bytes: &[u8]) -> bool {
     let append = Msg::Append(Append { group, term, prev, commit: last.index + 1, round: 1, batches });
     replica.step(Input::Message { from, msg: append });
     let committed = replica.raft().commit();
-    let data = Bytes::from_static(b"state");
     if let Some(term) = replica.raft().log().term_at(committed) {
-        replica.step(Input::Command(Cmd::Snapshot { at: LogId::new(term, committed), data }));
+        replica.snapshot(LogId::new(term, committed), b"state");
     }
     replica.sync();
     replica.restart(0);

@@ -120,11 +120,10 @@ fn one(replica: &mut Replica, script: &mut Script<'_>, number: &mut u64, reached
             let raft = replica.raft();
             let at = raft.commit().saturating_sub(script.below(4) as u64);
             if let Some(term) = raft.log().term_at(at) {
-                let data = state(script.below(40), 1);
-                replica.step(Input::Command(Cmd::Snapshot { at: LogId::new(term, at), data }));
+                replica.snapshot(LogId::new(term, at), &state(script.below(40), 1));
             }
         }
-        13 => replica.step(Input::Command(Cmd::Installed { ok: script.below(4) > 0 })),
+        13 => replica.installed(script.below(4) > 0),
         14 => {
             let (peer, kind) = (from(script), script.byte());
             match kind % 4 {

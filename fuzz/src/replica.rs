@@ -1,9 +1,10 @@
 //! One replica on a disk that syncs late, among peers that say anything, with what must hold after every step.
 
+use crate::objects::Objects;
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    AppendReply, EntryKind, Event, Founding, Index, Msg, Outcome, Raft, RaftConfig, Record, SnapshotReply,
-    Term, VoteReply,
+    AppendReply, Cmd, EntryKind, Event, Founding, Index, LogId, Msg, NotRestored, Outcome, Raft, RaftConfig,
+    Record, SnapshotReply, Term, VoteReply,
 };
 use quorate_core::{
     Boot, Corrupt, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits,
@@ -155,6 +156,8 @@ pub struct Replica {
     pub sent: Vec<(NodeId, Msg)>,
     /// What its port was told since the last look.
     pub events: Vec<Event>,
+    /// What its port keeps of snapshots.
+    pub objects: Objects,
     /// The clock.
     pub now: Time,
     /// Syncs end at once.
@@ -195,6 +198,7 @@ impl Replica {
             disk,
             sent: Vec::new(),
             events: Vec::new(),
+            objects: Objects::default(),
             now: Time(1),
             prompt: true,
             rng: Rng::from_seed(7),
@@ -235,7 +239,7 @@ impl Replica {
                 pulled.batches.as_slice().iter().map(|batch| batch.len()).sum()
             }
             Input::Message { msg: Msg::Forward(forward), .. } => forward.commands.bytes(),
-            Input::Command(quorate_consensus::raft::Cmd::Propose { commands, .. }) => commands.bytes(),
+            Input::Command(Cmd::Propose { commands, .. }) => commands.bytes(),
             _ => 0,
         };
         // A leader's first entry.
@@ -248,6 +252,33 @@ impl Replica {
         if self.prompt {
             self.sync();
         }
+        self.serve_objects();
+    }
+
+    /// What concerns objects is done at once.
+    fn serve_objects(&mut self) {
+        let mut answers = Vec::new();
+        for event in std::mem::take(&mut self.events) {
+            match self.objects.on(event) {
+                Ok(answer) => answers.extend(answer),
+                Err(event) => self.events.push(event),
+            }
+        }
+        for answer in answers {
+            self.step(Input::Command(answer));
+        }
+    }
+
+    /// Its port has the state after an entry in an object.
+    pub fn snapshot(&mut self, at: LogId, data: &[u8]) {
+        let taken = self.objects.taken(at, data);
+        self.step(Input::Command(taken));
+    }
+
+    /// Its port restored a snapshot, or could not.
+    pub fn installed(&mut self, ok: bool) {
+        let result = if ok { Ok(()) } else { Err(NotRestored::Unfit) };
+        self.step(Input::Command(Cmd::Installed { result }));
     }
 
     fn turn_once(&mut self, input: Input<Raft>) {
@@ -379,7 +410,7 @@ impl Replica {
             match event {
                 Event::Committed { upto } | Event::CaughtUp { upto } => assert!(*upto <= commit, "{event:?}"),
                 Event::Install(snapshot) => {
-                    assert!(snapshot.data.len() as u64 <= self.config.snapshot_bytes_max, "{event:?}");
+                    assert!(snapshot.total <= self.config.snapshot_bytes_max, "{event:?}");
                 }
                 _ => {}
             }

@@ -188,9 +188,9 @@ impl Cluster for Ours {
         for id in (1..=self.nodes.len() as u64).map(NodeId) {
             let Node { turn, applied, state, .. } = &self.nodes[id.0 as usize - 1];
             let Some(term) = turn.protocol().log().term_at(*applied) else { continue };
-            let data = [state.count, state.sum, state.bytes].map(u64::to_le_bytes).concat().into();
-            let at = LogId::new(term, *applied);
-            self.step(id, Input::Command(Cmd::Snapshot { at, data }));
+            let data = [state.count, state.sum, state.bytes].map(u64::to_le_bytes).concat();
+            let (at, total, crc) = (LogId::new(term, *applied), data.len() as u64, crc32fast::hash(&data));
+            self.step(id, Input::Command(Cmd::Snapshot { at, blob: *applied, total, crc }));
         }
     }
 

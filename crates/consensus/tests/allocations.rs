@@ -131,7 +131,9 @@ impl Cluster {
             let commit = raft.commit();
             let at = LogId::new(raft.log().term_at(commit).unwrap(), commit);
             let counted = self.counted;
-            self.step(NodeId(id as u64), Input::Command(Cmd::Snapshot { at, data: b"state"[..].into() }));
+            let crc = crc32fast::hash(b"state");
+            let taken = Cmd::Snapshot { at, blob: at.index, total: 5, crc };
+            self.step(NodeId(id as u64), Input::Command(taken));
             // Once in thousands of commits, and what it makes is kept.
             self.counted = counted;
         }

@@ -13,27 +13,45 @@ pub struct BlobId {
 }
 
 /// Where large objects are kept. The conformance suite of the journal crate says what is expected.
+///
+/// An object is **whole**, and then durable and immutable, or **unfinished**: written piece by piece by [`Blobs::append`]
+/// until [`Blobs::seal`] makes it whole. A crash leaves of an unfinished one a beginning, which may be nothing, and never
+/// other bytes than those written.
 pub trait Blobs: Send {
     /// Writes the whole object and returns once it is on disk. Over an existing one of that name: replaced,
     /// atomically.
     fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError>;
-    /// Length of an object, or `None` where there is none.
+    /// Puts a piece behind the first `at` bytes of an unfinished object; what it held from there on is gone. At 0 it
+    /// begins. Need not be on disk before the object is sealed. A whole object is not written to. Where it fails, less
+    /// than before may be there: [`Blobs::unfinished`] says.
+    fn append(&mut self, id: BlobId, at: u64, piece: &[u8]) -> Result<(), BlobError>;
+    /// Bytes of an unfinished object that are there and as they were written; `None` where there is none.
+    fn unfinished(&mut self, id: BlobId) -> Result<Option<u64>, BlobError>;
+    /// Makes an unfinished object whole, atomically, and returns once it is on disk. One that is whole stays so.
+    fn seal(&mut self, id: BlobId) -> Result<(), BlobError>;
+    /// Length of a whole object, or `None` where there is none.
     fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError>;
-    /// At most `max` bytes from `offset`, checked against what was written; fewer only at the end.
+    /// At most `max` bytes from `offset` of a whole object, checked against what was written; fewer only at the end.
     fn read(&mut self, id: BlobId, offset: u64, max: usize) -> Result<Vec<u8>, BlobError>;
-    /// Removes an object; nothing happens where there is none.
+    /// Removes an object, whole or unfinished; nothing happens where there is none.
     fn delete(&mut self, id: BlobId) -> Result<(), BlobError>;
-    /// The objects of a scope, in the order of their numbers.
+    /// The whole objects of a scope, in the order of their numbers.
     fn list(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError>;
+    /// The unfinished objects of a scope, in the order of their numbers.
+    fn list_unfinished(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError>;
 }
 
-/// A store of objects failed. Nothing was changed by the call.
+/// A store of objects failed. Nothing was changed by the call, but for what [`Blobs::append`] says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlobError {
     /// No such object.
     Missing(BlobId),
     /// What is there is not what was written.
     Corrupt(BlobId),
+    /// A piece for an object that is whole.
+    Sealed(BlobId),
+    /// A piece that would leave a gap behind what is there.
+    Gap(BlobId),
     /// The medium said no; the text says what it said.
     Io(String),
 }
@@ -45,6 +63,8 @@ impl fmt::Display for BlobError {
             BlobError::Corrupt(id) => {
                 write!(f, "object {} of {} is not what was written", id.number, id.scope)
             }
+            BlobError::Sealed(id) => write!(f, "object {} of {} is whole already", id.number, id.scope),
+            BlobError::Gap(id) => write!(f, "a piece behind a gap in object {} of {}", id.number, id.scope),
             BlobError::Io(what) => write!(f, "object store: {what}"),
         }
     }

@@ -1,7 +1,7 @@
 //! The application's half of a protocol: its promises, its readers, its state machine. And the jobs that a
 //! port hands out, so that no step is ever long.
 
-use crate::{Blobs, Protocol, Rng, Time, Wall};
+use crate::{Blobs, Protocol, Rng, ScopeId, Time, Wall};
 use std::any::Any;
 use std::fmt::{self, Debug};
 
@@ -10,6 +10,8 @@ pub trait Port<P: Protocol>: Send + 'static {
     /// What handles ask; carries its own promise.
     type Ask: Send + 'static;
 
+    /// Told once, before anything else: the scope under which its jobs keep their objects.
+    fn placed(&mut self, _scope: ScopeId) {}
     /// A handle asks.
     fn ask(&mut self, ask: Self::Ask, cx: &mut PortCx<'_, P>);
     /// The protocol tells.

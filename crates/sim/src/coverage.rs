@@ -112,6 +112,10 @@ fault_kinds! {
     JobForgotten = "job forgotten",
     /// A job panicked.
     JobPanicked = "job panicked",
+    /// A disk said no to a job that read or wrote an object.
+    ObjectFailed = "object failed",
+    /// A crash left less of an unfinished object than was written.
+    ObjectTorn = "object torn",
 }
 
 /// Counts of what happened, over one run or many.

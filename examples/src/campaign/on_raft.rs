@@ -54,6 +54,8 @@ fn run(mut run: Run<'_>) -> Outcome {
     let mutation =
         Mutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, mutation)| *mutation);
     let mut rng = Rng::from_seed(seed ^ 0x0a7e_0000_f00d);
+    // How snapshots are taken and sent; of a source of its own, so that it shifts nothing else.
+    let mut shaped = Rng::from_seed(seed ^ 0x0b1e_c75e_0d15);
     let n = *rng.pick(&[3u64, 3, 5]).unwrap_or(&3);
     // Some were not there when it was founded, and may get a vote later.
     let newcomers = if rng.chance(0.5) { 1 + rng.within(0..2) } else { 0 };
@@ -67,6 +69,9 @@ fn run(mut run: Run<'_>) -> Outcome {
         snapshot_log_bytes: 200 + rng.index(2000),
         trailing_entries: rng.within(0..20),
         chunk_bytes: 64 + rng.index(1000),
+        snapshot_log_entries: 20 + shaped.within(0..300),
+        snapshot_inflight_max: 1 + shaped.index(6),
+        snapshot_bytes_per_second: 20_000 << shaped.index(8),
         batch_bytes_max,
         inflight_max: 1 + rng.index(8),
         request_timeout: Duration::from_secs(2),

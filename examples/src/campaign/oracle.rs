@@ -32,6 +32,7 @@ const BUDGETS: &[(&str, &str, u64)] = &[
     ("raft", "read-by-an-old-round", 200),
     ("raft", "read-unapplied", 200),
     ("raft", "read-unconfirmed", 200),
+    ("raft", "record-before-object", 1_000),
     ("raft", "removed-counts-itself", 3_000),
     ("raft", "snapshot-holds-follower", 1_000),
     ("raft", "snapshot-without-outgoing", 200),

@@ -84,12 +84,16 @@ impl App {
 fn run(mut run: Run<'_>) -> Outcome {
     let Run { seed, mutation, .. } = run;
     let mut rng = Rng::from_seed(seed ^ 0x3014_0000_77aa);
+    let mut shaped = Rng::from_seed(seed ^ 0x0b1e_c75e_0d15);
     let coordinators: Vec<NodeId> = (1..=*rng.pick(&[3u64, 3, 5]).unwrap_or(&3)).map(NodeId).collect();
     let workers: Vec<NodeId> = (101..=101 + rng.within(1..3)).map(NodeId).collect();
     let raft = RaftConfig {
         snapshot_log_bytes: 300 + rng.index(3_000),
         trailing_entries: rng.within(0..20),
         chunk_bytes: 500 + rng.index(8000),
+        snapshot_log_entries: 20 + shaped.within(0..300),
+        snapshot_inflight_max: 1 + shaped.index(6),
+        snapshot_bytes_per_second: 20_000 << shaped.index(8),
         inflight_max: 1 + rng.index(8),
         request_timeout: Duration::from_secs(2),
         mutation: RaftMutation::ALL.iter().find(|(name, _)| Some(*name) == mutation).map(|(_, m)| *m),

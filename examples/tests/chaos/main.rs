@@ -83,15 +83,15 @@ fn strike(nodes: &mut Nodes, stage: &Stage, seed: u64, length: Duration) -> (Don
         (0..4).for_each(|id| drop(scope.spawn(move || client(id).use_registers())));
         (4..6).for_each(|id| drop(scope.spawn(move || client(id).put())));
         (6..8).for_each(|id| drop(scope.spawn(move || client(id).add())));
-        let ended = nemesis.strike(&strokes, || !stage.ended.load(Ordering::Relaxed));
+        let ended = nemesis.strike(&strokes, length, || !stage.ended.load(Ordering::Relaxed));
         // All is whole again: what is asked now is answered, or whoever asked says so.
         sleep(Duration::from_secs(2));
+        if ended.is_err() || stage.until < Instant::now() {
+            nemesis.tell();
+        }
         drop(over);
         ended
     });
-    if ended.is_err() {
-        println!("{}", nemesis.log.join("\n"));
-    }
     (nemesis.done.clone(), ended)
 }
 

@@ -90,11 +90,16 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    /// Everything, then everything undone. An error is what must not happen.
-    pub fn strike(&mut self, strokes: &[Stroke], goes_on: impl Fn() -> bool) -> Result<(), String> {
+    /// Everything, or what there is time for; then everything undone. An error is what must not happen.
+    pub fn strike(
+        &mut self,
+        strokes: &[Stroke],
+        length: Duration,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<(), String> {
         for stroke in strokes {
             self.wait(stroke.after, &goes_on)?;
-            if !goes_on() {
+            if !goes_on() || self.begun.elapsed() > length {
                 break;
             }
             self.blow += 1;
@@ -112,6 +117,15 @@ impl<'a> Nemesis<'a> {
         }
         self.done.votes_again = self.voters.again();
         Ok(())
+    }
+
+    /// What happened, and what each node says of itself now.
+    pub fn tell(&self) {
+        println!("{}", self.log.join("\n"));
+        for id in NODES {
+            let said = self.nodes.finder.talk(id, STILL_TOLD).and_then(|mut talk| talk.ask("status").ok());
+            println!("{id} {:?}: {}", self.is(id), said.unwrap_or_default());
+        }
     }
 
     fn note(&mut self, what: String) {

@@ -83,7 +83,7 @@ impl Record {
         const HEAD: usize = 32;
         let of = |record: &raft::Record| match record {
             raft::Record::Entries(batch) => HEAD + batch.len(),
-            raft::Record::Snapshot(snapshot) => HEAD + snapshot.configuration.bytes() + snapshot.data.len(),
+            raft::Record::Snapshot(snapshot) => HEAD + snapshot.configuration.bytes(),
             _ => HEAD,
         };
         match self {

@@ -173,10 +173,7 @@ impl Slot {
         const SOME_RECORDS: usize = 256;
         SOME_RECORDS
             + match &self.state {
-                State::Awake(awake) => {
-                    let snapshot = awake.raft.snapshot().map_or(0, |snapshot| snapshot.data.len());
-                    awake.raft.log().bytes() + snapshot
-                }
+                State::Awake(awake) => awake.raft.log().bytes(),
                 State::Asleep(asleep) => asleep.folded.bytes(),
             }
     }

@@ -274,7 +274,7 @@ impl Groups {
         awake.raft.step(input, &mut Cx::new(cx.now, cx.wall, cx.rng, &mut self.inner));
         self.inner.swap(&mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
-        let (mut wrote, mut compacted) = (false, false);
+        let (mut wrote, mut compacted, mut told) = (false, false, Vec::new());
         for effect in effects.drain(..) {
             match effect {
                 Effect::Append(record) => {
@@ -289,7 +289,8 @@ impl Groups {
                 Effect::Emit { event, after } => {
                     let event = super::Event::Of { group, event };
                     match after > cx.durable() {
-                        true => cx.emit(event),
+                        // Behind what may be told again: an object goes when no record names it any more.
+                        true => told.push(event),
                         // The replica said beside it why this promises nothing.
                         false => cx.emit_now(event),
                     }
@@ -310,6 +311,7 @@ impl Groups {
                 slot.based = mark;
             }
         }
+        told.into_iter().for_each(|event| cx.emit(event));
         let Some(awake) = self.awake_mut(group) else { return };
         if wrote || was_leader != awake.raft.is_leader() {
             awake.active_at = cx.now;

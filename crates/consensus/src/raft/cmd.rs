@@ -32,17 +32,40 @@ pub enum Cmd {
         /// The port's number for it, never used again, also not in another life.
         request: u64,
     },
-    /// The state after `at`, serialised.
+    /// The state after `at` is in an object, whole and on disk.
     Snapshot {
         /// The last entry applied to it.
         at: LogId,
-        /// The port's bytes.
-        data: Bytes,
+        /// The object's number, never used before.
+        blob: u64,
+        /// Its bytes.
+        total: u64,
+        /// CRC-32 of them.
+        crc: u32,
+    },
+    /// The piece of [`Event::ReadPiece`], or why there is none.
+    Piece {
+        /// For whom.
+        to: NodeId,
+        /// Of which object.
+        blob: u64,
+        /// Where it begins.
+        offset: u64,
+        /// It, and its CRC-32.
+        piece: Result<(Bytes, u32), NotRead>,
+    },
+    /// What [`Event::StorePiece`] or [`Event::Resume`] came to: up to where the object is there. All of it: it is whole and on
+    /// disk.
+    Stored {
+        /// Which object.
+        blob: u64,
+        /// How many bytes of it are there.
+        upto: Result<u64, NotRead>,
     },
     /// The snapshot of [`Event::Install`] is in place, or could not be restored.
     Installed {
-        /// Whether it could.
-        ok: bool,
+        /// Why not.
+        result: Result<(), NotRestored>,
     },
     /// Stop leading.
     StepDown,
@@ -63,6 +86,26 @@ pub enum Cmd {
     /// Stop leading, and never stand for election again in this life: its state machine is lost, and others
     /// have theirs. It votes and keeps the log as before.
     Abstain,
+}
+
+/// An object, or a part of it, is not to be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotRead {
+    /// The medium said no; another time it may say yes.
+    Refused,
+    /// It is not there, or not what was written.
+    Damaged,
+}
+
+/// A snapshot was not restored; the state before stays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotRestored {
+    /// The state machine does not take it, and will not.
+    Unfit,
+    /// Its bytes are not those that were announced.
+    Damaged,
+    /// Its object could not be read now.
+    Unread,
 }
 
 /// What the port is told.
@@ -102,6 +145,46 @@ pub enum Event {
         request: u64,
         /// Why.
         why: NotPlaced,
+    },
+    /// Told first in each life: of the objects of earlier ones only these are needed.
+    Keep {
+        /// Their numbers.
+        blobs: Vec<u64>,
+    },
+    /// An object is not needed any more.
+    Discard {
+        /// Its number.
+        blob: u64,
+    },
+    /// A follower is to get this piece of an object; answer with [`Cmd::Piece`].
+    ReadPiece {
+        /// Who.
+        to: NodeId,
+        /// The object.
+        blob: u64,
+        /// Where the piece begins.
+        offset: u64,
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// A piece of a snapshot came: put it into the object, whose last one it is if it reaches the total; answer with
+    /// [`Cmd::Stored`].
+    StorePiece {
+        /// The object.
+        blob: u64,
+        /// Where the piece begins.
+        offset: u64,
+        /// Bytes of the whole.
+        total: u64,
+        /// The piece.
+        data: Bytes,
+    },
+    /// See how much of an object is there, and answer with [`Cmd::Stored`].
+    Resume {
+        /// The object.
+        blob: u64,
+        /// Bytes of the whole. If they are all there, it is to be whole and on disk.
+        total: u64,
     },
     /// Begin with this state, after a start.
     Restore(Snapshot),

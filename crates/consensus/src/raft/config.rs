@@ -29,10 +29,16 @@ pub struct RaftConfig {
     pub inflight_bytes_max: usize,
     /// Bytes of the pieces in which a snapshot travels. Default 256 KiB.
     pub chunk_bytes: usize,
+    /// Pieces on their way to one follower, and those that a follower's disk has not taken yet. Default 4 (guess).
+    pub snapshot_inflight_max: usize,
+    /// The pace at which a snapshot is sent, a follower. Default 64 MiB a second (guess: half of a gigabit link).
+    pub snapshot_bytes_per_second: u64,
     /// The largest snapshot that is accepted from a leader, in bytes. Default 1 GiB.
     pub snapshot_bytes_max: u64,
     /// A snapshot is taken when this many bytes of log were applied since the last. Default 4 MiB (guess).
     pub snapshot_log_bytes: usize,
+    /// Or when this many entries were. Default 100,000 (guess: what is replayed in a fraction of a second).
+    pub snapshot_log_entries: u64,
     /// Entries kept behind a snapshot so that followers that lag a little need no snapshot. Default 1,000 (guess).
     pub trailing_entries: u64,
     /// By how much the rate of a clock may be off, in millionths, for reads by lease; 50,000 is 5 %. `None`, the default:
@@ -81,8 +87,11 @@ impl Default for RaftConfig {
             inflight_max: 64,
             inflight_bytes_max: 4 << 20,
             chunk_bytes: 256 << 10,
+            snapshot_inflight_max: 4,
+            snapshot_bytes_per_second: 64 << 20,
             snapshot_bytes_max: 1 << 30,
             snapshot_log_bytes: 4 << 20,
+            snapshot_log_entries: 100_000,
             trailing_entries: 1000,
             lease_drift_ppm: None,
             preferred: Vec::new(),
@@ -167,7 +176,10 @@ impl RaftConfig {
             ("inflight_bytes_max", self.inflight_bytes_max as u128),
             ("chunk_bytes", self.chunk_bytes as u128),
             ("snapshot_bytes_max", u128::from(self.snapshot_bytes_max)),
+            ("snapshot_inflight_max", self.snapshot_inflight_max as u128),
+            ("snapshot_bytes_per_second", self.snapshot_bytes_per_second.into()),
             ("snapshot_log_bytes", self.snapshot_log_bytes as u128),
+            ("snapshot_log_entries", self.snapshot_log_entries.into()),
             ("promises_max", self.promises_max as u128),
             ("sessions_max", self.sessions_max.into()),
             ("session_window", self.session_window.into()),

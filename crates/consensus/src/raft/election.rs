@@ -126,8 +126,7 @@ impl Raft {
 
     /// Whether it may be elected: it has a vote, its log is not about to be replaced, and its state machine is not lost.
     pub(super) fn may_stand(&self) -> bool {
-        let replaced = self.install.as_ref().is_some_and(|install| install.restoring.is_some());
-        self.may_vote() && !self.abstains && !replaced
+        self.may_vote() && !self.abstains && !self.is_restoring()
     }
 
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.

@@ -69,6 +69,9 @@ pub(crate) struct Folded {
     leads: Option<Box<Leading>>,
     /// Journals that were put back to an earlier copy; hardly ever any.
     rolled_back: Box<[JournalId]>,
+    /// Objects that may have to be removed, and how many leaders' snapshots went into in this life.
+    objects: Box<[u64]>,
+    received: u64,
 }
 
 /// What a replica wakes up to.
@@ -131,6 +134,7 @@ impl Folded {
             snapshot: self.snapshot.as_deref(),
             base: self.base,
             rolled_back: self.rolled_back.to_vec(),
+            receiving: None,
         }
         .records(self.log.iter())
     }
@@ -149,10 +153,9 @@ impl Folded {
         self.history.last().is_some_and(|(_, configuration)| decides(configuration))
     }
 
-    /// Bytes of log and snapshot that it holds.
+    /// Bytes of log that it holds.
     pub fn bytes(&self) -> usize {
-        self.log.iter().map(Batch::len).sum::<usize>()
-            + self.snapshot.as_ref().map_or(0, |snapshot| snapshot.data.len())
+        self.log.iter().map(Batch::len).sum()
     }
 
     /// The replica again. `heard`: when each node was heard last, if that is known; a follower has heard its leader then.
@@ -181,6 +184,8 @@ impl Folded {
             heard_leader_at: self.heard_at.max(heard(self.leader)),
             bound_until: self.bound_until,
             on_grid: true,
+            objects: self.objects.into(),
+            received: self.received,
             rolled_back: self.rolled_back.into_iter().collect(),
             marks,
             replayed: Mark(1),
@@ -221,6 +226,7 @@ impl Leading {
             said_at: now,
             quorum_check_at: next_beat,
             notice_at: Time::NEVER,
+            piece_at: Time::NEVER,
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
             transfer: None,
@@ -268,6 +274,8 @@ impl Raft {
             bound_until: self.bound_until,
             leads,
             rolled_back: self.rolled_back.into_iter().collect(),
+            objects: self.objects.into(),
+            received: self.received,
         }
     }
 }
@@ -339,7 +347,7 @@ mod tests {
 
         fn compact(&mut self) {
             let at = LogId::new(self.raft.term(), 6);
-            self.step(Input::Command(Cmd::Snapshot { at, data: vec![3; 30].into() }));
+            self.step(Input::Command(Cmd::Snapshot { at, blob: 2, total: 30, crc: 7 }));
             assert_eq!(self.raft.log().base().index, 4);
         }
     }

@@ -26,10 +26,10 @@ impl Raft {
             self.counters.nonsense += 1;
             return;
         }
-        // It is served from the log: a snapshot that was on its way, from a leader before this one perhaps, is
-        // not needed any more.
-        self.install.take_if(|install| install.restoring.is_none());
         let matched = batches.as_slice().last().map_or(prev.index, Batch::last);
+        if matched > self.commit {
+            self.end_install(cx);
+        }
         match batches {
             Batches::None => {}
             Batches::One(batch) => self.take(batch, cx),

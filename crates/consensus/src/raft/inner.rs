@@ -51,6 +51,7 @@ impl Raft {
             snapshot: self.snapshot.as_ref(),
             base: self.log.base(),
             rolled_back: self.rolled_back.iter().copied().collect(),
+            receiving: self.receiving.as_ref(),
         }
         .records(self.log.batches())
     }
@@ -86,6 +87,7 @@ impl Raft {
             && leader.transfer.is_none()
             && leader.changing.is_none()
             && leader.favourite.is_none()
+            && self.knows_its_objects()
             && self.history.in_force().is_some_and(|configuration| !configuration.is_joint())
             && self.may_stand()
     }
@@ -114,8 +116,13 @@ impl Raft {
             && (self.term, self.log.last(), self.commit) == (term, last, last.index)
             && self.is_founded()
             && self.caught_up
-            && self.install.is_none()
+            && self.knows_its_objects()
             && self.pull.is_none()
+    }
+
+    /// No snapshot comes in, and its own is not damaged.
+    fn knows_its_objects(&self) -> bool {
+        self.install.is_none() && self.receiving.is_none() && self.damaged.is_none()
     }
 
     /// It wakes, and its leader is heard: a whole wait begins.
@@ -146,6 +153,8 @@ pub(super) struct Kept<'a> {
     pub base: LogId,
     /// Journals that were put back to an earlier copy.
     pub rolled_back: Vec<JournalId>,
+    /// What an object on its way in is to become.
+    pub receiving: Option<&'a Snapshot>,
 }
 
 impl Kept<'_> {
@@ -175,6 +184,7 @@ impl Kept<'_> {
             records.push(Record::Hard { term: self.term, vote: self.vote });
         }
         records.extend(self.snapshot.cloned().map(Record::Snapshot));
+        records.extend(self.receiving.cloned().map(Record::Receiving));
         if self.base != LogId::ZERO {
             records.push(Record::Begins(self.base));
         }

@@ -1,19 +1,19 @@
-//! Snapshots: taken, sent in pieces, installed (Raft §7).
+//! A follower takes a leader's snapshot (Raft §7, figure 13): pieces go into an object, the whole is restored beside the old state,
+//! and one record puts it in place. Until then nothing of the old state is given up.
+//!
+//! The record [`Record::Receiving`] names the object and what it is to become, so that after a restart, a lost link or a change of
+//! leader whoever sends **the same** snapshot (last entry, length, checksum, configuration) goes on where it was. What the
+//! object holds by then its store knows, not the journal.
 
 use super::{
-    Configuration, Event, Index, LogId, Msg, Mutation, Raft, Record, Role, Snapshot, SnapshotChunk,
-    SnapshotReply, Term, peer::Flow, record::begin_checksum,
+    Event, Index, Msg, Mutation, NotRead, NotRestored, Raft, Record, Snapshot, SnapshotChunk, SnapshotReply,
+    Term,
 };
-use bytes::{Bytes, BytesMut};
-use quorate_core::{Cx, Mark, NodeId, Time};
-use std::sync::Arc;
+use quorate_core::{Cx, NodeId, Time};
 
 /// Election timeouts after which a snapshot that could not be restored is tried again (guess: rarely enough that
 /// sending it in vain costs little).
 const UNRESTORABLE_TIMEOUTS: u32 = 100;
-
-/// Bytes of a configuration that a frame has room for beside a piece: seven voters (see `config::FRAME_HEADS`).
-const SMALL_HEAD: usize = 128;
 
 /// A snapshot on its way in. It stands beside the log and changes nothing before it is restored.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,138 +22,28 @@ pub(super) struct Install {
     pub from: NodeId,
     pub term: Term,
     pub round: u64,
-    pub last: LogId,
-    pub total: u64,
-    pub checksum: u32,
-    pub configuration: Arc<Configuration>,
-    pub data: BytesMut,
-    /// CRC-32 of the configuration and of what is there so far.
-    pub crc: u32,
+    pub snapshot: Snapshot,
+    /// Bytes that were given to be stored.
+    pub given: u64,
+    /// Bytes that are.
+    pub stored: u64,
+    pub stage: Stage,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// The port looks how much of it is there.
+    Resuming,
+    Taking,
     /// All there and handed to the port, which restores it.
-    pub restoring: Option<Bytes>,
-}
-
-/// A snapshot on its way out. It stays what it is while newer ones are taken, or a slow follower would begin
-/// anew with each of them and never end.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Sending {
-    snapshot: Snapshot,
-    checksum: u32,
-    /// Bytes of its configuration.
-    head: usize,
-    /// The next byte to send.
-    offset: u64,
-}
-
-impl Sending {
-    /// The last entry that it stands for.
-    pub fn last(&self) -> LogId {
-        self.snapshot.last
-    }
+    Restoring,
 }
 
 impl Raft {
-    /// The port serialised its state as of `at`. The log up to there may go.
-    pub(super) fn on_snapshot_taken(&mut self, at: LogId, data: Bytes, cx: &mut Cx<'_, Raft>) {
-        let newest = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
-        if at.index <= newest || !self.log.has(at) {
-            return;
-        }
-        assert!(at.index <= self.commit, "a snapshot of what is not committed");
-        // There is one: nothing is committed before.
-        let Some(mut configuration) = self.history.at(at.index).cloned() else { return };
-        if self.config.suffers(Mutation::SnapshotWithoutOutgoing) {
-            configuration = Arc::new(Configuration::simple(configuration.incoming.clone()));
-        }
-        self.history.begin(at.index, configuration.clone());
-        self.snapshot = Some(Snapshot { last: at, configuration, data });
-        self.counters.compactions += 1;
-        let keep = at.index.saturating_sub(self.config.trailing_entries);
-        // Whole records go: the last one that reaches no further than `keep`.
-        let whole = self.marks.iter().map(|(last, _)| *last).take_while(|last| *last <= keep).last();
-        if let Some(last) = whole
-            && let Some(term) = self.log.term_at(last)
-        {
-            self.log.rebase(LogId::new(term, last));
-        }
-        self.compact(cx);
-    }
-
-    /// Replaces the records of what is before the log's base, and with them every other one up to the first
-    /// that stays: entries there were overwritten, and whatever else stands there the new base says again.
-    /// (An overwritten record that stayed might follow on nothing.)
-    fn compact(&mut self, cx: &mut Cx<'_, Raft>) {
-        let begin = self.log.base().index;
-        while self.marks.front().is_some_and(|(last, _)| *last <= begin) {
-            self.marks.pop_front();
-        }
-        let upto = self.marks.front().map_or(cx.appended(), |(_, mark)| Mark(mark.0.saturating_sub(1)));
-        let mut base = Vec::new();
-        if !self.founders.is_empty() {
-            base.push(Record::Founded { voters: self.founders.clone() });
-        }
-        base.push(Record::Joined { group: self.group });
-        base.push(Record::Hard { term: self.term, vote: self.vote });
-        base.extend(self.snapshot.clone().map(Record::Snapshot));
-        base.push(Record::Begins(self.log.base()));
-        base.extend(self.old_disks());
-        cx.compact(upto, base);
-    }
-
-    /// The follower needs what is gone from the log.
-    pub(super) fn begin_snapshot(&mut self, id: NodeId, cx: &mut Cx<'_, Raft>) {
-        let Some(snapshot) = self.snapshot.clone() else { return };
-        let known = self.peers.iter().filter_map(|peer| peer.sending.as_ref());
-        let checksum = known.filter(|s| s.snapshot.last == snapshot.last).map(|s| s.checksum).next();
-        let checksum = checksum.unwrap_or_else(|| snapshot.checksum());
-        let Some(peer) = self.peer_mut(id) else { return };
-        peer.inflight.clear();
-        peer.inflight_bytes = 0;
-        peer.flow = Flow::Snapshot;
-        let head = snapshot.configuration.bytes();
-        peer.sending = Some(Box::new(Sending { snapshot, checksum, head, offset: 0 }));
-        self.counters.snapshots_sent += 1;
-        self.send_chunk(id, self.config.chunk_bytes, cx);
-    }
-
-    /// Sends the next piece, or the question how far it has come (`bytes_max` 0).
-    pub(super) fn send_chunk(&mut self, id: NodeId, bytes_max: usize, cx: &mut Cx<'_, Raft>) {
-        let Role::Leader(leader) = &self.role else { return };
-        let (round, group, term) = (leader.round, self.group, self.term);
-        let Some(sending) = self.peer(id).and_then(|peer| peer.sending.as_ref()) else { return };
-        let Sending { snapshot: Snapshot { last, configuration, data }, checksum, head, offset } = &**sending;
-        let (last, checksum, total) = (*last, *checksum, data.len() as u64);
-        let configuration = configuration.clone();
-        let from = (*offset).min(total) as usize;
-        // The configuration travels with each piece. A usual one fits beside it; a large one takes of its room.
-        let bytes_max = bytes_max.saturating_sub(head.saturating_sub(SMALL_HEAD)).max(bytes_max.div_ceil(4));
-        let data = data.slice(from..from.saturating_add(bytes_max).min(data.len()));
-        let offset = from as u64;
-        let chunk = SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };
-        // Committed state: whoever has it promises nothing new by sending it.
-        cx.send_now(id, Msg::Snapshot(Box::new(chunk)));
-    }
-
-    pub(super) fn on_chunk_reply(&mut self, from: NodeId, reply: SnapshotReply, cx: &mut Cx<'_, Raft>) {
-        let SnapshotReply { term, round, last, next } = reply;
-        if !self.hear(from, term, round, cx) {
-            return;
-        }
-        self.confirm_reads(cx);
-        let Some(sending) = self.peer_mut(from).and_then(|peer| peer.sending.as_mut()) else { return };
-        let total = sending.snapshot.data.len() as u64;
-        if sending.snapshot.last != last || next > total {
-            return;
-        }
-        let before = std::mem::replace(&mut sending.offset, next);
-        // All there: it answers with a match once it is installed.
-        if next < total && next != before {
-            self.send_chunk(from, self.config.chunk_bytes, cx);
-        }
-    }
-
     pub(super) fn on_chunk(&mut self, from: NodeId, chunk: SnapshotChunk, cx: &mut Cx<'_, Raft>) {
-        let SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data } = chunk;
+        let SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, crc, data } =
+            chunk;
         if !self.accept_leader(from, group, term, round, cx) {
             return;
         }
@@ -165,100 +55,198 @@ impl Raft {
             // Everything that it stands for is here already.
             return self.answer_match(from, round, self.commit, cx);
         }
+        let offered = Snapshot { last, configuration, blob: 0, total, checksum };
+        let unwanted = self.is_unwanted(&offered, cx.now);
         let answer = |next| Msg::SnapshotReply(SnapshotReply { term, round, last, next });
-        let too_large = total > self.config.snapshot_bytes_max;
-        self.counters.snapshots_refused += u64::from(too_large);
-        let in_vain = |(name, sum, until): (LogId, u32, Time)| {
-            (name, sum) == (last, checksum) && (cx.now < until || self.abstains)
-        };
-        if too_large || self.unrestorable.is_some_and(in_vain) {
-            // Not wanted, but heard: the leader must not think that it is alone.
-            return cx.send(from, answer(offset));
-        }
-        let same = |i: &Install| {
-            (i.last, i.total, i.checksum) == (last, total, checksum) && i.configuration == configuration
-        };
+        let goes_on = |i: &Install| i.snapshot.is_same(&offered);
+        let any = self.config.suffers(Mutation::ResumeAnySnapshot);
         match &mut self.install {
-            Some(install) if install.restoring.is_some() => {
-                // The port is at it. The answer says that nothing more is needed now.
-                if same(install) {
-                    (install.from, install.term, install.round) = (from, term, round);
-                }
-                return cx.send(from, answer(if same(install) { total } else { offset }));
-            }
-            Some(install) if same(install) => {
+            // Heard: the leader must not think that it is alone. It waits, and sends nothing.
+            _ if unwanted => return cx.send(from, answer(total)),
+            Some(install) if goes_on(install) => {
                 (install.from, install.term, install.round) = (from, term, round)
             }
-            _ => {
-                let (data, crc, restoring) =
-                    (BytesMut::new(), begin_checksum(&configuration).finalize(), None);
-                self.install = Some(Install {
-                    from,
-                    term,
-                    round,
-                    last,
-                    total,
-                    checksum,
-                    configuration,
-                    data,
-                    crc,
-                    restoring,
-                });
+            Some(install) if install.stage == Stage::Restoring => return cx.send(from, answer(total)),
+            Some(install) if any => {
+                let blob = install.snapshot.blob;
+                (install.from, install.term, install.round) = (from, term, round);
+                install.snapshot = Snapshot { blob, ..offered };
             }
+            _ => self.begin_install(from, round, offered, cx),
         }
-        let anywhere = self.config.suffers(Mutation::PiecesAnywhere);
+        let window = self.config.chunk_bytes.saturating_mul(self.config.snapshot_inflight_max) as u64;
         let Some(install) = &mut self.install else { return };
-        let fits = offset == install.data.len() as u64 || anywhere;
-        if fits && data.len() as u64 <= total.saturating_sub(offset) {
-            install.data.extend_from_slice(&data);
-            let mut crc = crc32fast::Hasher::new_with_initial(install.crc);
-            crc.update(&data);
-            install.crc = crc.finalize();
+        let Install { given, stored, stage, snapshot: Snapshot { blob, total, .. }, .. } = **install;
+        let bytes = data.len() as u64;
+        let fits = offset == given || self.config.suffers(Mutation::PiecesAnywhere);
+        let next = fits && bytes > 0 && bytes <= total.saturating_sub(given);
+        // What the disk has not taken yet is bounded, whatever leaders send.
+        let has_room = given == stored || given - stored + bytes <= window;
+        if stage != Stage::Taking || !next || !has_room {
+            return cx.send(from, answer(if stage == Stage::Restoring { total } else { stored }));
         }
-        let next = install.data.len() as u64;
-        if next == total {
-            if install.crc != checksum {
+        if crc32fast::hash(&data) != crc {
+            self.counters.snapshots_refused += 1;
+            return cx.send(from, answer(stored));
+        }
+        install.given += bytes;
+        // To be stored, and acknowledged when it is.
+        cx.emit_now(Event::StorePiece { blob, offset: given, total, data });
+    }
+
+    /// Too large, not restorable by this state machine, or there is none any more.
+    fn is_unwanted(&mut self, offered: &Snapshot, now: Time) -> bool {
+        if offered.total > self.config.snapshot_bytes_max {
+            self.counters.snapshots_refused += 1;
+            return true;
+        }
+        let name = (offered.last, offered.checksum);
+        match self.unrestorable {
+            Some((last, checksum, until)) if (last, checksum) == name => now < until || self.abstains,
+            _ if self.abstains => {
                 self.counters.snapshots_refused += 1;
-                self.install = None;
-                return cx.send(from, answer(0));
+                self.unrestorable = Some((offered.last, offered.checksum, Time::NEVER));
+                true
             }
-            let data = install.data.split().freeze();
-            install.restoring = Some(data.clone());
-            let configuration = install.configuration.clone();
-            // The port restores it beside the old state; nothing is given up before it says that it could.
-            cx.emit_now(Event::Install(Snapshot { last, configuration, data }));
+            _ => false,
         }
-        cx.send(from, answer(next));
+    }
+
+    /// Another snapshot than the one before, if there was one; or the same as in an earlier life.
+    fn begin_install(&mut self, from: NodeId, round: u64, offered: Snapshot, cx: &mut Cx<'_, Raft>) {
+        let term = self.term;
+        let known = self
+            .receiving
+            .take()
+            .filter(|known| known.is_same(&offered) || self.config.suffers(Mutation::ResumeAnySnapshot));
+        let (blob, stage) = match &known {
+            Some(known) => (known.blob, Stage::Resuming),
+            None => (self.next_object(), Stage::Taking),
+        };
+        let snapshot = Snapshot { blob, ..offered };
+        let (total, data) = (snapshot.total, bytes::Bytes::new());
+        self.receiving = Some(snapshot.clone());
+        self.install = Some(Box::new(Install {
+            from,
+            term,
+            round,
+            snapshot: snapshot.clone(),
+            given: 0,
+            stored: 0,
+            stage,
+        }));
+        match stage {
+            // A look at this node's own disk.
+            Stage::Resuming => return cx.emit_now(Event::Resume { blob, total }),
+            _ => self.objects.push(blob),
+        }
+        // Promises nothing: without it the object is removed at the next start.
+        cx.append(Record::Receiving(snapshot));
+        if total == 0 {
+            // Nothing will come, and this is all.
+            cx.emit_now(Event::StorePiece { blob, offset: 0, total, data });
+        }
+        self.discard_unneeded(cx);
+    }
+
+    /// The port stored a piece or looked how much is there; or could not.
+    pub(super) fn on_stored(&mut self, blob: u64, upto: Result<u64, NotRead>, cx: &mut Cx<'_, Raft>) {
+        let Some(install) = &mut self.install else { return };
+        if install.snapshot.blob != blob || install.stage == Stage::Restoring {
+            return;
+        }
+        let total = install.snapshot.total;
+        let upto = match upto {
+            Ok(upto) if upto <= total => upto,
+            // The leader asks again, and the port is to look what is left then.
+            Err(NotRead::Refused) => {
+                self.counters.snapshots_unread += 1;
+                self.install = None;
+                return;
+            }
+            // Once more, from the beginning.
+            Ok(_) | Err(NotRead::Damaged) => {
+                self.counters.snapshots_refused += 1;
+                return self.forget_install(cx);
+            }
+        };
+        install.stored = upto;
+        if install.stage == Stage::Resuming {
+            (install.given, install.stage) = (upto, Stage::Taking);
+        }
+        install.given = install.given.max(upto);
+        if upto == total && (total > 0 || install.given == 0) {
+            install.stage = Stage::Restoring;
+            // The port restores it beside the old state; nothing is given up before it says that it could.
+            cx.emit_now(Event::Install(install.snapshot.clone()));
+        }
+        let (from, term, round, last) = (install.from, install.term, install.round, install.snapshot.last);
+        if term == self.term {
+            cx.send(from, Msg::SnapshotReply(SnapshotReply { term, round, last, next: upto }));
+        }
+    }
+
+    /// What came of it is not needed, or worth nothing.
+    fn forget_install(&mut self, cx: &mut Cx<'_, Raft>) {
+        (self.install, self.receiving) = (None, None);
+        self.discard_unneeded(cx);
+    }
+
+    /// It is served from the log: a snapshot that was on its way, from a leader before this one perhaps, is
+    /// not needed any more.
+    pub(super) fn end_install(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.receiving.is_some() && !self.is_restoring() {
+            self.forget_install(cx);
+        }
+    }
+
+    /// Whether the state is about to be replaced.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.install.as_ref().is_some_and(|install| install.stage == Stage::Restoring)
     }
 
     /// The port restored the snapshot, or could not.
-    pub(super) fn on_installed(&mut self, ok: bool, cx: &mut Cx<'_, Raft>) {
-        let Some(install) = self.install.take_if(|install| install.restoring.is_some()) else { return };
-        let Some(data) = install.restoring else { return };
-        if !ok && !self.config.suffers(Mutation::FailedInstallCounts) {
-            self.counters.snapshots_refused += 1;
-            // It would come again and again, at once. Another one is another try.
-            let until = cx.now + self.config.election_timeout.saturating_mul(UNRESTORABLE_TIMEOUTS);
-            self.unrestorable = Some((install.last, install.checksum, until));
-            return;
+    pub(super) fn on_installed(&mut self, result: Result<(), NotRestored>, cx: &mut Cx<'_, Raft>) {
+        let Some(install) = self.install.take_if(|install| install.stage == Stage::Restoring) else { return };
+        let Install { from, term, round, snapshot, .. } = *install;
+        match result {
+            Ok(()) => {}
+            Err(_) if self.config.suffers(Mutation::FailedInstallCounts) => {}
+            Err(NotRestored::Unread) => {
+                // It is there: whoever sends the same brings about another try.
+                self.counters.snapshots_unread += 1;
+                return;
+            }
+            Err(why) => {
+                self.counters.snapshots_refused += 1;
+                if why == NotRestored::Unfit {
+                    // It would come again and again, at once. Another one is another try.
+                    let until = cx.now + self.config.election_timeout.saturating_mul(UNRESTORABLE_TIMEOUTS);
+                    self.unrestorable = Some((snapshot.last, snapshot.checksum, until));
+                }
+                return self.forget_install(cx);
+            }
         }
         self.counters.snapshots_installed += 1;
+        let last = snapshot.last;
         let newest = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
-        if install.last.index <= self.commit && !self.log.has(install.last) && install.last.index > newest {
+        if last.index <= self.commit && !self.log.has(last) && last.index > newest {
             // The log came further meanwhile, and holds something else there: no correct leaders do that.
             self.counters.nonsense += 1;
-            return;
+            return self.forget_install(cx);
         }
-        if install.last.index > newest {
-            let (last, configuration) = (install.last, install.configuration);
-            self.put_in_place(Snapshot { last, configuration: configuration.clone(), data }, cx);
+        self.receiving = None;
+        if last.index > newest {
+            let configuration = snapshot.configuration.clone();
+            self.put_in_place(snapshot, cx);
             // A quorum had it on disk.
             cx.emit_now(Event::Configured { index: last.index, configuration });
         }
         // The round was asked in its term, and is an answer to nothing in a later one.
-        if install.term == self.term {
-            self.answer_match(install.from, install.round, install.last.index, cx);
+        if term == self.term {
+            self.answer_match(from, round, last.index, cx);
         }
+        self.discard_unneeded(cx);
     }
 
     fn put_in_place(&mut self, snapshot: Snapshot, cx: &mut Cx<'_, Raft>) {
@@ -275,10 +263,8 @@ impl Raft {
         self.reconfigure(cx.now);
         self.log.rebase(last);
         self.commit = self.commit.max(last.index);
+        // Its record is the answer's too: the leader would never look behind what was matched.
         self.compact(cx);
-        // A compaction has no mark of its own. Behind it goes a record that has one, so that the answer waits
-        // for the snapshot to be on disk: the leader would never look behind what was matched.
-        cx.append(Record::Hard { term: self.term, vote: self.vote });
     }
 
     fn answer_match(&mut self, to: NodeId, round: u64, matched: Index, cx: &mut Cx<'_, Raft>) {

@@ -1,9 +1,8 @@
 //! Leading: batches out, acknowledgements in, the commit index forward (Raft §5.3, §5.4.2).
 
 use super::{
-    Append, Batch, Batches, Commands, Event, Forward, ForwardReply, Index, LogId, Msg, Mutation, NotPlaced,
-    OpenBatch, Outcome, Raft, Record, Role, Term, change::Changing, commands::last_of,
-    configuration::Decision, lease::Lease, peer::Flow, preference::Favourite, read::Reads,
+    Append, Batch, Batches, Event, Index, LogId, Msg, Mutation, OpenBatch, Outcome, Raft, Record, Role, Term,
+    change::Changing, configuration::Decision, lease::Lease, peer::Flow, preference::Favourite, read::Reads,
     transfer::Transfer,
 };
 use quorate_core::{Cx, Mark, NodeId, Recipients, Time};
@@ -30,6 +29,8 @@ pub(super) struct Leader {
     pub quorum_check_at: Time,
     /// When followers are told a commit index that no append has carried yet.
     pub notice_at: Time,
+    /// When some follower may be sent the next piece of a snapshot.
+    pub piece_at: Time,
     /// Bytes sealed and not committed: last index, bytes.
     pub uncommitted: VecDeque<(Index, usize)>,
     pub uncommitted_bytes: usize,
@@ -61,6 +62,7 @@ impl Raft {
             said_at: cx.now,
             quorum_check_at: self.next_beat(cx.now),
             notice_at: Time::NEVER,
+            piece_at: Time::NEVER,
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
             transfer: None,
@@ -93,7 +95,8 @@ impl Raft {
         }
         let transfer = leader.transfer.map_or(Time::NEVER, |transfer| transfer.until);
         let changing = leader.changing.as_ref().map_or(Time::NEVER, |changing| changing.until);
-        leader.heartbeat_at.min(leader.quorum_check_at).min(leader.notice_at).min(transfer).min(changing)
+        let paced = leader.notice_at.min(leader.piece_at);
+        leader.heartbeat_at.min(leader.quorum_check_at).min(paced).min(transfer).min(changing)
     }
 
     /// Whether a further batch may leave: some follower's window is open, or there is no follower.
@@ -104,88 +107,6 @@ impl Raft {
     fn window_full(&self, peer: &super::peer::Peer) -> bool {
         peer.inflight.len() >= self.config.inflight_max
             || peer.inflight_bytes >= self.config.inflight_bytes_max
-    }
-
-    pub(super) fn on_propose(&mut self, first: u64, commands: Commands, cx: &mut Cx<'_, Raft>) {
-        let count = commands.count();
-        let placed = match self.leader {
-            _ if self.is_too_large(&commands) => Err(NotPlaced::TooLarge),
-            Some(id) if id == self.id => self.place(commands, cx),
-            Some(leader) => {
-                self.counters.forwarded += u64::from(count);
-                // Nobody is promised anything before it is committed.
-                return cx.send_now(leader, Msg::Forward(Forward { group: self.group, first, commands }));
-            }
-            None => Err(NotPlaced::NotLeader(None)),
-        };
-        // A place in the log is no promise that it will be committed there.
-        cx.emit_now(Event::Placed { first, count, placed });
-    }
-
-    pub(super) fn on_forward(&mut self, from: NodeId, forward: Forward, cx: &mut Cx<'_, Raft>) {
-        let Forward { first, commands, .. } = forward;
-        let count = commands.count();
-        let placed = match self.is_leader() {
-            _ if self.is_too_large(&commands) => Err(NotPlaced::TooLarge),
-            true => self.place(commands, cx),
-            false => Err(NotPlaced::NotLeader(self.leader.filter(|leader| *leader != from))),
-        };
-        // As above.
-        cx.send_now(from, Msg::ForwardReply(ForwardReply { first, count, placed }));
-    }
-
-    pub(super) fn on_forward_reply(&mut self, from: NodeId, reply: ForwardReply, cx: &mut Cx<'_, Raft>) {
-        let ForwardReply { first, count, placed } = reply;
-        let plausible = placed.is_ok_and(|at| {
-            last_of(at.index, count).is_some_and(|last| LogId::new(at.term, last).is_plausible())
-        });
-        if !self.may_lead(from) || placed.is_ok() && !plausible {
-            self.counters.nonsense += 1;
-            return;
-        }
-        // The leader's word, which this node's disk adds nothing to. At once: the commitment does not wait
-        // either, and must not come before the place.
-        cx.emit_now(Event::Placed { first, count, placed });
-    }
-
-    /// Together they must fit a batch, as the settings promise their transport; see [`RaftConfig::frame_bytes_max`].
-    fn is_too_large(&self, commands: &Commands) -> bool {
-        let entry_max = self.config.entry_bytes_max;
-        commands.bytes() > self.config.batch_bytes_max.saturating_add(entry_max)
-            || commands.any_longer_than(entry_max)
-    }
-
-    /// Gives proposals their places in the open batch: the place of the first.
-    fn place(&mut self, commands: Commands, cx: &mut Cx<'_, Raft>) -> Result<LogId, NotPlaced> {
-        let bytes = commands.bytes();
-        let (batch_max, entry_max) = (self.config.batch_bytes_max, self.config.entry_bytes_max);
-        let uncommitted_max = self.config.uncommitted_bytes_max;
-        let Some(leader) = self.leader_mut() else { return Err(NotPlaced::NotLeader(None)) };
-        let open = leader.open.bytes();
-        if leader.transfer.is_some() || leader.uncommitted_bytes + open + bytes > uncommitted_max {
-            return Err(NotPlaced::Busy);
-        }
-        if open > 0 && open + bytes > batch_max.saturating_add(entry_max) {
-            self.seal(cx);
-        }
-        let (term, last) = (self.term, self.log.last().index);
-        let Some(leader) = self.leader_mut() else { return Err(NotPlaced::NotLeader(None)) };
-        let at = LogId::new(term, last + leader.open.count() + 1);
-        leader.open.push(commands);
-        if leader.open.bytes() >= batch_max {
-            self.seal(cx);
-        }
-        Ok(at)
-    }
-
-    /// Closes the open batch.
-    pub(super) fn seal(&mut self, cx: &mut Cx<'_, Raft>) {
-        let (term, first) = (self.term, self.log.last().index + 1);
-        let Some(leader) = self.leader_mut() else { return };
-        if leader.open.count() > 0 {
-            let batch = leader.open.seal(first, term);
-            self.add(batch, cx);
-        }
     }
 
     /// New entries: into the log, to the disk and to the followers at the same time (thesis §10.2.1).
@@ -461,13 +382,7 @@ impl Raft {
         for at in 0..self.peers.len() {
             let (id, flow, prev) = (self.peers[at].id, self.peers[at].flow, self.peers[at].next - 1);
             match self.log.term_at(prev) {
-                // A lost piece is sent again with the heartbeat to one that was heard; otherwise it is only
-                // asked how far it has come.
-                _ if flow == Flow::Snapshot => {
-                    let heard = now.since(self.peers[at].heard_at) <= self.config.election_timeout;
-                    let bytes_max = if is_heartbeat && heard { self.config.chunk_bytes } else { 0 };
-                    self.send_chunk(id, bytes_max, cx);
-                }
+                _ if flow == Flow::Snapshot => self.ask_how_far(id, is_heartbeat, cx),
                 Some(term) => self.send_append(id, LogId::new(term, prev), Batches::None, cx),
                 // The log moved on while nothing was heard of it.
                 None => self.send_what_is_gone(id, cx),
@@ -487,6 +402,10 @@ impl Raft {
             self.broadcast(cx);
         }
         let Some(leader) = self.leader_mut() else { return };
+        if leader.piece_at <= cx.now {
+            self.on_piece_time(cx);
+        }
+        let Some(leader) = self.leader_mut() else { return };
         if leader.quorum_check_at <= cx.now {
             self.check_quorum(cx);
         }
@@ -500,6 +419,10 @@ impl Raft {
         let Some(leader) = self.leader_mut() else { return };
         leader.quorum_check_at = next;
         self.forget_silent_learners(now);
+        if self.objects.len() > 1 {
+            // Of an older snapshot, perhaps, that nobody is sent any more.
+            self.discard_unneeded(cx);
+        }
         let Some(leader) = self.leader_mut() else { return };
         let stalled = leader.writing.front().is_some_and(|(_, _, since)| now.since(*since) > timeout);
         let stalled = stalled && !self.config.suffers(Mutation::StalledDiskLeads);

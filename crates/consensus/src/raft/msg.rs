@@ -244,7 +244,9 @@ pub struct SnapshotChunk {
     pub checksum: u32,
     /// Where this piece begins.
     pub offset: u64,
-    /// The piece.
+    /// CRC-32 of the piece.
+    pub crc: u32,
+    /// The piece; an empty one asks how far the follower has come.
     pub data: Bytes,
 }
 
@@ -257,7 +259,8 @@ pub struct SnapshotReply {
     pub round: u64,
     /// Which snapshot.
     pub last: LogId,
-    /// The next byte wanted; the total once all is there and being installed.
+    /// The next byte wanted, everything before being stored; the total once all is there and being installed, and
+    /// from one who does not want it.
     pub next: u64,
 }
 
@@ -338,6 +341,7 @@ struct ChunkHead {
     total: u64,
     checksum: u32,
     offset: u64,
+    crc: u32,
 }
 
 impl Wire for Msg {
@@ -382,9 +386,10 @@ impl Wire for Msg {
                 batches.iter().for_each(|batch| batch.encode(to));
             }
             Msg::Snapshot(chunk) => {
-                let SnapshotChunk { group, term, round, last, total, checksum, offset, .. } = **chunk;
+                let SnapshotChunk { group, term, round, last, total, checksum, offset, crc, .. } = **chunk;
                 let configuration = chunk.configuration.clone();
-                let head = ChunkHead { group, term, round, last, configuration, total, checksum, offset };
+                let head =
+                    ChunkHead { group, term, round, last, configuration, total, checksum, offset, crc };
                 to.part(&Part::Snapshot(Box::new(head)));
                 to.payload(&chunk.data);
             }
@@ -421,7 +426,8 @@ impl Wire for Msg {
                 Msg::Append(Append { group, term, prev, commit, round, batches })
             }
             Part::Snapshot(head) => {
-                let ChunkHead { group, term, round, last, configuration, total, checksum, offset } = *head;
+                let ChunkHead { group, term, round, last, configuration, total, checksum, offset, crc } =
+                    *head;
                 let data = from.payload()?;
                 Msg::Snapshot(Box::new(SnapshotChunk {
                     group,
@@ -432,6 +438,7 @@ impl Wire for Msg {
                     total,
                     checksum,
                     offset,
+                    crc,
                     data,
                 }))
             }

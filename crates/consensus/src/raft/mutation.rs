@@ -116,6 +116,12 @@ planted! {
     PiecesAnywhere = "pieces-anywhere" by "snapshots::a_chunk_resent_doubled_or_out_of_order_changes_nothing",
     /// Gives up its log for a snapshot that could not be restored.
     FailedInstallCounts = "failed-install-counts" by "snapshots::a_failed_install_loses_nothing_and_is_not_tried_for_ever",
+    /// Goes on with the pieces of one snapshot behind those of another.
+    ResumeAnySnapshot = "resume-any-snapshot" by "objects_kept::another_snapshot_of_the_same_entry_begins_anew",
+    /// Removes the object of the snapshot before when the record that names another one is not on disk yet.
+    DiscardTooEarly = "discard-too-early" by "objects_kept::the_object_before_is_removed_when_the_record_of_the_next_one_is_on_disk",
+    /// Writes the record of a snapshot whose object is not on disk yet.
+    RecordBeforeObject = "record-before-object",
     /// A follower whose snapshot ends with the last entry is sent nothing more.
     SnapshotHoldsFollower = "snapshot-holds-follower",
     /// A restarted replica answers before it has applied what it had applied before.

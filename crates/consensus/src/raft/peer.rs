@@ -1,6 +1,6 @@
 //! What a replica knows of another one: who it is, and, while leading, how far it has come.
 
-use super::{Index, Voter, install::Sending, rollback::Said};
+use super::{Index, Voter, rollback::Said, sending::Sending};
 use quorate_core::{Boot, JournalId, NodeId, Time};
 use std::collections::VecDeque;
 

@@ -1,7 +1,6 @@
 //! What a replica must not forget.
 
 use super::{Batch, Configuration, LogId, Pin, Term, batch::BatchHead};
-use bytes::Bytes;
 use quorate_core::{Decoder, Encoder, JournalId, NodeId, Wire, WireError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -35,6 +34,8 @@ pub enum Record {
     Snapshot(Snapshot),
     /// The log begins behind this entry; what stood before it is gone.
     Begins(LogId),
+    /// A snapshot that a leader sends is written into this object: one that was interrupted is gone on with.
+    Receiving(Snapshot),
     /// All founders have written down the same pins: they are the first configuration.
     AllMet,
     /// A voter's journal, or this one, was put back to an earlier copy: what is promised under it does not count.
@@ -44,32 +45,48 @@ pub enum Record {
     },
 }
 
-/// The state machine and the sessions after an entry.
-#[derive(Clone, PartialEq, Debug)]
+/// The state machine and the sessions after an entry. Their bytes are an object beside the journal (docs/adr/0010); this is
+/// all that a journal and a replica hold of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Snapshot {
     /// The entry.
     pub last: LogId,
     /// Who decides as of this entry, both halves of a change included.
     pub configuration: Arc<Configuration>,
-    /// The port's bytes.
-    pub data: Bytes,
+    /// The number of the object with the port's bytes, on this node.
+    pub blob: u64,
+    /// How many bytes it has.
+    pub total: u64,
+    /// CRC-32 of the configuration's encoding and the bytes behind it.
+    pub checksum: u32,
 }
 
 impl Snapshot {
-    /// CRC-32 of the configuration's encoding and the data behind it.
-    pub fn checksum(&self) -> u32 {
-        let mut crc = begin_checksum(&self.configuration);
-        crc.update(&self.data);
-        crc.finalize()
+    /// One whose object has so many bytes, and this CRC-32 of them.
+    pub fn of(last: LogId, configuration: Arc<Configuration>, blob: u64, total: u64, crc: u32) -> Snapshot {
+        let checksum = checksum(&configuration, total, crc);
+        Snapshot { last, configuration, blob, total, checksum }
+    }
+
+    /// Whether an object of so many bytes with this CRC-32 is its.
+    pub fn has(&self, total: u64, crc: u32) -> bool {
+        self.total == total && self.checksum == checksum(&self.configuration, total, crc)
+    }
+
+    /// Whether both stand for the same in the same bytes, wherever they are kept.
+    pub fn is_same(&self, other: &Snapshot) -> bool {
+        let name = |of: &Snapshot| (of.last, of.total, of.checksum);
+        name(self) == name(other) && self.configuration == other.configuration
     }
 }
 
-/// The checksum of a snapshot with this configuration and no data so far.
-pub(super) fn begin_checksum(configuration: &Configuration) -> crc32fast::Hasher {
-    let mut crc = crc32fast::Hasher::new();
+/// CRC-32 of the configuration's encoding and so many bytes behind it, of which only the CRC-32 is known.
+fn checksum(configuration: &Configuration, total: u64, crc: u32) -> u32 {
+    let mut whole = crc32fast::Hasher::new();
     // Plain data without maps: there is nothing in it that could not be written.
-    crc.update(&postcard::to_stdvec(configuration).unwrap_or_default());
-    crc
+    whole.update(&postcard::to_stdvec(configuration).unwrap_or_default());
+    whole.combine(&crc32fast::Hasher::new_with_initial_len(crc, total));
+    whole.finalize()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,10 +96,25 @@ enum Part {
     Pinned(Pin),
     Hard(Term, Option<NodeId>),
     Entries(BatchHead),
-    Snapshot(LogId, Arc<Configuration>),
+    Snapshot(SnapshotHead),
     Begins(LogId),
     AllMet,
     RolledBack(JournalId),
+    Receiving(SnapshotHead),
+}
+
+type SnapshotHead = (LogId, Arc<Configuration>, u64, u64, u32);
+
+impl From<&Snapshot> for SnapshotHead {
+    fn from(of: &Snapshot) -> SnapshotHead {
+        (of.last, of.configuration.clone(), of.blob, of.total, of.checksum)
+    }
+}
+
+impl From<SnapshotHead> for Snapshot {
+    fn from((last, configuration, blob, total, checksum): SnapshotHead) -> Snapshot {
+        Snapshot { last, configuration, blob, total, checksum }
+    }
 }
 
 impl Wire for Record {
@@ -99,10 +131,8 @@ impl Wire for Record {
                 to.part(&Part::Entries(batch.head()));
                 batch.encode_body(to);
             }
-            Record::Snapshot(snapshot) => {
-                to.part(&Part::Snapshot(snapshot.last, snapshot.configuration.clone()));
-                to.payload(&snapshot.data);
-            }
+            Record::Snapshot(snapshot) => to.part(&Part::Snapshot(snapshot.into())),
+            Record::Receiving(snapshot) => to.part(&Part::Receiving(snapshot.into())),
         }
     }
 
@@ -116,9 +146,8 @@ impl Wire for Record {
             Part::Pinned(pin) => Record::Pinned(pin),
             Part::Hard(term, vote) => Record::Hard { term, vote },
             Part::Entries(head) => Record::Entries(Batch::decode_body(head, from)?),
-            Part::Snapshot(last, configuration) => {
-                Record::Snapshot(Snapshot { last, configuration, data: from.payload()? })
-            }
+            Part::Snapshot(head) => Record::Snapshot(head.into()),
+            Part::Receiving(head) => Record::Receiving(head.into()),
         })
     }
 }

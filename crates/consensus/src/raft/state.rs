@@ -51,7 +51,15 @@ pub struct Raft {
     pub(super) asked_behind: Option<LogId>,
     /// All peers, shared by the messages that go to everybody.
     pub(super) everybody: Arc<[NodeId]>,
-    pub(super) install: Option<Install>,
+    /// The snapshot that the object on its way in is to become, as the journal says. Whoever sends the same goes on with it.
+    pub(super) receiving: Option<Snapshot>,
+    pub(super) install: Option<Box<Install>>,
+    /// Objects that may have to be removed.
+    pub(super) objects: Vec<u64>,
+    /// Objects that leaders' snapshots went into in this life.
+    pub(super) received: u64,
+    /// The object of its own snapshot, if it turned out to be damaged.
+    pub(super) damaged: Option<u64>,
     /// The last snapshot that the port could not restore: its name, its checksum, and when it is worth another
     /// try.
     pub(super) unrestorable: Option<(LogId, u32, Time)>,
@@ -129,6 +137,8 @@ pub struct RaftCounters {
     pub snapshots_installed: u64,
     /// Snapshots it received and refused: damaged, too large, or not restorable.
     pub snapshots_refused: u64,
+    /// Times that a snapshot's object, or a piece of it, could not be read or written: its disk refused, or it was damaged.
+    pub snapshots_unread: u64,
     /// Times it compacted its log.
     pub compactions: u64,
     /// Proposals it passed on to the leader.
@@ -187,7 +197,11 @@ impl Raft {
             pull: None,
             asked_behind: None,
             everybody: Arc::new([]),
+            receiving: None,
             install: None,
+            objects: Vec::new(),
+            received: 0,
+            damaged: None,
             unrestorable: None,
             referred: false,
             abstains: false,
@@ -286,12 +300,18 @@ impl Raft {
                 self.vote = if term == self.term { vote.or(self.vote) } else { vote };
                 self.term = term;
             }
-            Record::Snapshot(Snapshot { last, .. }) | Record::Begins(last) if !last.is_plausible() => {
+            Record::Snapshot(Snapshot { last, .. })
+            | Record::Receiving(Snapshot { last, .. })
+            | Record::Begins(last)
+                if !last.is_plausible() =>
+            {
                 return Err(Corrupt::new(format!("no log reaches {last}")));
             }
             // A term is written down before anything of it is taken. Who leads in a lower one than its log has would
             // let terms fall in it.
-            Record::Snapshot(Snapshot { last, .. }) | Record::Begins(last)
+            Record::Snapshot(Snapshot { last, .. })
+            | Record::Receiving(Snapshot { last, .. })
+            | Record::Begins(last)
                 if last.term > self.known_term() =>
             {
                 return Err(Corrupt::new(format!("{last} in term {}", self.term)));
@@ -307,9 +327,11 @@ impl Raft {
                 }
                 self.commit = snapshot.last.index;
                 self.history.replace(snapshot.last.index, snapshot.configuration.clone());
+                self.receiving.take_if(|receiving| receiving.last.index <= snapshot.last.index);
                 self.snapshot = Some(snapshot);
                 self.reconfigure(Time::ZERO);
             }
+            Record::Receiving(snapshot) => self.receiving = Some(snapshot),
             Record::Begins(id) => {
                 let upto = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
                 if !(self.log.base().index..=upto).contains(&id.index) {
@@ -438,6 +460,11 @@ impl Raft {
     /// Who got its vote in the current term.
     pub fn vote(&self) -> Option<NodeId> {
         self.vote
+    }
+
+    /// Which life of its journal this is; 0 before it begins.
+    pub fn incarnation(&self) -> u64 {
+        self.boot.map_or(0, |boot| boot.incarnation)
     }
 
     /// Whether it leads the current term.

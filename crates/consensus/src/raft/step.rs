@@ -18,8 +18,14 @@ impl Protocol for Raft {
             Input::Command(Cmd::Read { request }) => self.on_read(request, cx),
             Input::Command(Cmd::LeasedRead { request }) => self.on_leased_read(request, cx),
             Input::Command(Cmd::ReadThroughLeader { request }) => self.on_read_through_leader(request, cx),
-            Input::Command(Cmd::Snapshot { at, data }) => self.on_snapshot_taken(at, data, cx),
-            Input::Command(Cmd::Installed { ok }) => self.on_installed(ok, cx),
+            Input::Command(Cmd::Snapshot { at, blob, total, crc }) => {
+                self.on_snapshot_taken(at, blob, total, crc, cx)
+            }
+            Input::Command(Cmd::Piece { to, blob, offset, piece }) => {
+                self.on_piece(to, blob, offset, piece, cx)
+            }
+            Input::Command(Cmd::Stored { blob, upto }) => self.on_stored(blob, upto, cx),
+            Input::Command(Cmd::Installed { result }) => self.on_installed(result, cx),
             Input::Command(Cmd::StepDown) => self.on_step_down(cx),
             Input::Command(Cmd::Transfer { to }) => self.on_transfer(to, cx),
             Input::Command(Cmd::Change { request, change }) => self.on_change(request, *change, cx),
@@ -97,6 +103,13 @@ impl Raft {
             cx.append(Record::Pinned(pin));
             self.own_pin = Some(boot.journal);
         }
+        // Of one that was installed since nothing is left to be done.
+        let commit = self.commit;
+        self.receiving.take_if(|receiving| receiving.last.index <= commit);
+        let kept = [&self.snapshot, &self.receiving].into_iter().flatten();
+        self.objects = kept.map(|snapshot| snapshot.blob).collect();
+        // Whatever else is there no record names.
+        cx.emit_now(Event::Keep { blobs: self.objects.clone() });
         if let Some(snapshot) = &self.snapshot {
             // A log that ends before it, or that holds something else there, as only a damaged one does.
             if !self.log.has(snapshot.last) {
@@ -179,6 +192,7 @@ impl Raft {
             self.share_peers();
             self.wait_for_election(cx);
             if led {
+                self.stop_sending(cx);
                 self.leader = None;
                 // That it leads no more promises nothing.
                 cx.emit_now(Event::Retired { term: self.term });

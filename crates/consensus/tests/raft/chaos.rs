@@ -2,7 +2,6 @@
 //! checked after every step. A fast companion of the simulator: no bytes, no threads, a few hundred steps a run.
 
 use crate::cluster::{Cluster, ids};
-use bytes::Bytes;
 use quorate_consensus::raft::{Cmd, Event, Founding, Gathered, Index, LogId, Msg, RaftConfig, Term};
 use quorate_core::{Input, JournalId, NodeId, Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,7 +167,7 @@ impl Run {
         if self.restoring.contains(&id) && self.rng.chance(0.3) {
             self.restoring.remove(&id);
             let ok = self.rng.chance(0.9);
-            self.cluster.command(id, Cmd::Installed { ok });
+            self.cluster.installed(id, ok);
             return Ok(());
         }
         match self.rng.within(0..20) {
@@ -250,8 +249,8 @@ impl Run {
         }
         let at = base + 1 + self.rng.within(0..raft.commit() - base);
         let at = LogId::new(raft.log().term_at(at).ok_or("a commit beyond the log")?, at);
-        let data = Bytes::from(self.committed[at.index as usize - 1].digest.to_le_bytes().to_vec());
-        self.cluster.command(id, Cmd::Snapshot { at, data });
+        let data = self.committed[at.index as usize - 1].digest.to_le_bytes();
+        self.cluster.snapshot(id, at, &data);
         Ok(())
     }
 
@@ -355,9 +354,9 @@ impl Run {
             }
             Event::Install(snapshot) | Event::Restore(snapshot) => {
                 let known = self.committed.get(snapshot.last.index as usize - 1);
-                let same = |c: &Committed| {
-                    c.term == snapshot.last.term && c.digest.to_le_bytes()[..] == snapshot.data
-                };
+                let data = self.cluster.data(id, &snapshot);
+                let same =
+                    |c: &Committed| c.term == snapshot.last.term && data == Some(&c.digest.to_le_bytes());
                 if !known.is_some_and(same) {
                     return Err(format!("{id} has a snapshot of something else at {}", snapshot.last));
                 }
@@ -419,8 +418,10 @@ impl Run {
             for _ in 0..5 {
                 self.cluster.now = self.cluster.now + self.config.commit_notice * 2;
                 self.cluster.settle();
+                // Before it is in place and the one before is removed.
+                self.check(&mut Seen::default())?;
                 for id in all {
-                    self.cluster.command(*id, Cmd::Installed { ok: true });
+                    self.cluster.installed(*id, true);
                 }
             }
             self.cluster.settle();

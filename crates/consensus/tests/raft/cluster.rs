@@ -1,9 +1,11 @@
 //! A cluster of typed replicas in one value: messages wait in a list until a test delivers them, time moves
 //! when a test says so, disks sync when a test says so.
 
+use crate::objects::Objects;
 use crate::planted::planted;
 use quorate_consensus::raft::{
-    Cmd, Commands, EntryKind, Event, Founding, Index, LogId, Msg, Raft, RaftConfig, Record, Term,
+    Cmd, Commands, EntryKind, Event, Founding, Index, LogId, Msg, NotRestored, Raft, RaftConfig, Record,
+    Snapshot, Term,
 };
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
@@ -33,6 +35,7 @@ pub struct Node {
     pub turn: Option<Turn<Raft>>,
     pub disk: Disk,
     pub events: Vec<Event>,
+    pub objects: Objects,
     pub founding: Founding,
     boot: Boot,
 }
@@ -139,7 +142,8 @@ impl Node {
     /// The same disk, and nobody runs on it.
     pub fn asleep(&self) -> Node {
         let (disk, founding) = (self.disk.clone(), self.founding.clone());
-        Node { turn: None, disk, events: Vec::new(), founding, boot: self.boot }
+        let (events, objects) = (Vec::new(), self.objects.clone());
+        Node { turn: None, disk, events, objects, founding, boot: self.boot }
     }
 }
 
@@ -185,7 +189,8 @@ impl Cluster {
     /// A node on an empty journal of this name.
     pub fn add(&mut self, id: NodeId, founding: Founding, journal: JournalId) {
         let boot = Boot { incarnation: 0, journal };
-        let node = Node { turn: None, disk: Disk::default(), events: Vec::new(), founding, boot };
+        let (disk, objects) = (Disk::default(), Objects::default());
+        let node = Node { turn: None, disk, events: Vec::new(), objects, founding, boot };
         self.nodes.insert(id, node);
         self.start(id);
     }
@@ -199,6 +204,8 @@ impl Cluster {
             turn.replay(record).unwrap();
         }
         node.boot.incarnation += 1;
+        // Whatever its port was told in an earlier life it has forgotten.
+        node.events.clear();
         node.turn = Some(turn);
         // What its last life said fits no session of this one.
         self.wire.retain(|(from, _, _)| *from != id);
@@ -260,6 +267,41 @@ impl Cluster {
         if self.sync {
             self.sync_node(id);
         }
+        self.serve_objects(id);
+    }
+
+    /// What concerns objects is done at once.
+    fn serve_objects(&mut self, id: NodeId) {
+        loop {
+            let node = self.nodes.get_mut(&id).unwrap();
+            let mut commands = Vec::new();
+            for event in std::mem::take(&mut node.events) {
+                match node.objects.on(event) {
+                    Ok(command) => commands.extend(command),
+                    Err(event) => node.events.push(event),
+                }
+            }
+            if commands.is_empty() {
+                return;
+            }
+            commands.into_iter().for_each(|command| self.command(id, command));
+        }
+    }
+
+    /// The port of a node has the state after an entry in an object.
+    pub fn snapshot(&mut self, id: NodeId, at: LogId, data: &[u8]) {
+        let taken = self.nodes.get_mut(&id).unwrap().objects.taken(at, data);
+        self.command(id, taken);
+    }
+
+    /// The port of a node restored a snapshot, or its state machine refuses it.
+    pub fn installed(&mut self, id: NodeId, ok: bool) {
+        self.command(id, Cmd::Installed { result: if ok { Ok(()) } else { Err(NotRestored::Unfit) } });
+    }
+
+    /// The bytes that a node keeps of a snapshot, if they are its own.
+    pub fn data(&self, id: NodeId, snapshot: &Snapshot) -> Option<&[u8]> {
+        self.nodes[&id].objects.data(snapshot)
     }
 
     pub fn sync_node(&mut self, id: NodeId) {

@@ -2,10 +2,8 @@
 //! found another one, and neither takes anything of the other's.
 
 use crate::cluster::{Cluster, ids};
-use crate::made::{append, entries, founders, piece};
-use quorate_consensus::raft::{
-    Candidacy, Change, Cmd, Founding, LogId, Msg, Raft, RaftConfig, Record, Snapshot,
-};
+use crate::made::{append, entries, piece};
+use quorate_consensus::raft::{Candidacy, Change, Cmd, Founding, LogId, Msg, Raft, RaftConfig, Record};
 use quorate_core::{Boot, Corrupt, Input, JournalId, LinkState, NodeId, Protocol};
 
 const A: NodeId = NodeId(1);
@@ -171,10 +169,8 @@ fn a_founder_that_is_served_by_a_cluster_founds_no_other() {
 #[test]
 fn the_name_of_a_founders_cluster_outlives_the_records_of_its_founding() {
     let (mut cluster, group) = untold();
-    let (last, data) = (LogId::new(1, 6), "state".into());
-    let snapshot = Snapshot { last, configuration: founders(), data };
-    cluster.deliver(B, A, Msg::Snapshot(Box::new(piece(group, 1, 1, &snapshot, 0, 5))));
-    cluster.command(A, Cmd::Installed { ok: true });
+    cluster.deliver(B, A, Msg::Snapshot(Box::new(piece(group, 1, 1, LogId::new(1, 6), b"state", 0, 5))));
+    cluster.installed(A, true);
     cluster.step(A, Input::Wake);
     let records: Vec<Record> = cluster.nodes[&A].disk.records().cloned().collect();
     assert!(!records.contains(&Record::AllMet), "{records:?}");

@@ -2,14 +2,14 @@
 //! of it panics, and memory stays bounded.
 
 use crate::cluster::{Cluster, ids};
-use crate::made::{batch, founders};
+use crate::made::{batch, snapshot};
 use crate::samples::{messages, records};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use quorate_consensus::raft::{
-    Append, AppendReply, Batches, Candidacy, Cmd, Commands, Event, Forward, ForwardReply, Founding, LogId,
-    Msg, NotPlaced, Outcome, Pulled, RaftConfig, Record, Snapshot, SnapshotChunk, SnapshotReply, VoteReply,
+    Append, AppendReply, Batches, Candidacy, Commands, Event, Forward, ForwardReply, Founding, LogId, Msg,
+    NotPlaced, Outcome, Pulled, RaftConfig, Record, SnapshotChunk, SnapshotReply, VoteReply,
 };
 use quorate_core::{Boot, Input, JournalId, LinkState, NodeId, Rng, Wire, wire};
 use std::fmt::Debug;
@@ -124,11 +124,12 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             let data = Bytes::from_static(&b"0123456789"[..rng.index(11)]);
             let (total, offset) =
                 if rng.chance(0.5) { (data.len() as u64, 0) } else { (number(rng), number(rng)) };
-            let whole = Snapshot { last, configuration: founders(), data: data.clone() };
-            let checksum = if rng.chance(0.7) { whole.checksum() } else { 0 };
+            let whole = snapshot(last, &data);
+            let checksum = if rng.chance(0.7) { whole.checksum } else { 0 };
+            let crc = if rng.chance(0.9) { crc32fast::hash(&data) } else { 0 };
             let configuration = whole.configuration;
             let chunk =
-                SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data };
+                SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, crc, data };
             Msg::Snapshot(Box::new(chunk))
         }
         11 => Msg::SnapshotReply(SnapshotReply { term, round, last, next: number(rng) }),
@@ -195,7 +196,7 @@ fn messages_that_no_correct_replica_sends_never_panic_and_cost_bounded_memory() 
             let from = *rng.pick(&[1, 1, 2, 2, 3, 3, 9, 50, 51, 52, 53, 54]).unwrap();
             match rng.within(0..12) {
                 0 => cluster.step(victim, Input::Wake),
-                1 => cluster.command(victim, Cmd::Installed { ok: rng.chance(0.8) }),
+                1 => cluster.installed(victim, rng.chance(0.8)),
                 2 => cluster.propose(victim, b"y"),
                 3 => {
                     let state = if rng.chance(0.3) {
@@ -210,8 +211,7 @@ fn messages_that_no_correct_replica_sends_never_panic_and_cost_bounded_memory() 
                     let raft = cluster.raft(victim);
                     let at = raft.commit();
                     if let Some(term) = raft.log().term_at(at) {
-                        let data = Bytes::from_static(b"mine");
-                        cluster.command(victim, Cmd::Snapshot { at: LogId::new(term, at), data });
+                        cluster.snapshot(victim, LogId::new(term, at), b"mine");
                     }
                 }
                 _ => {

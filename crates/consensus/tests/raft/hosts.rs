@@ -8,6 +8,7 @@ use quorate_core::{
     HostRecord, Input, Io, Job, JournalId, LinkState, Mark, NodeId, Notice, Recipients, Rng, ScopeId,
     StateMachine, Time, Turn, TurnLimits, Wall, wire,
 };
+use quorate_journal::{MemoryBlobs, MemoryDisk};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct HostNode {
     pub jobs: VecDeque<(ScopeId, Job)>,
     pub notices: Vec<(ScopeId, Box<dyn Notice>)>,
     disk: HostDisk,
+    /// Snapshots; they survive a crash.
+    pub objects: Shelf,
     boot: Boot,
 }
 
@@ -106,24 +109,45 @@ impl HostDisk {
     }
 }
 
-/// Objects that nobody keeps.
-pub struct NoBlobs;
+/// Objects on a medium that may refuse everything.
+pub struct Shelf {
+    kept: MemoryBlobs,
+    pub refuses: bool,
+}
 
-impl Blobs for NoBlobs {
-    fn put(&mut self, _: BlobId, _: &[u8]) -> Result<(), BlobError> {
-        Ok(())
+impl Shelf {
+    fn ask<T>(&mut self, f: impl FnOnce(&mut MemoryBlobs) -> Result<T, BlobError>) -> Result<T, BlobError> {
+        if self.refuses { Err(BlobError::Io("no".into())) } else { f(&mut self.kept) }
     }
-    fn len(&mut self, _: BlobId) -> Result<Option<u64>, BlobError> {
-        Ok(None)
+}
+
+impl Blobs for Shelf {
+    fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError> {
+        self.ask(|kept| kept.put(id, bytes))
     }
-    fn read(&mut self, id: BlobId, _: u64, _: usize) -> Result<Vec<u8>, BlobError> {
-        Err(BlobError::Missing(id))
+    fn append(&mut self, id: BlobId, at: u64, piece: &[u8]) -> Result<(), BlobError> {
+        self.ask(|kept| kept.append(id, at, piece))
     }
-    fn delete(&mut self, _: BlobId) -> Result<(), BlobError> {
-        Ok(())
+    fn unfinished(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
+        self.ask(|kept| kept.unfinished(id))
     }
-    fn list(&mut self, _: ScopeId) -> Result<Vec<u64>, BlobError> {
-        Ok(Vec::new())
+    fn seal(&mut self, id: BlobId) -> Result<(), BlobError> {
+        self.ask(|kept| kept.seal(id))
+    }
+    fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
+        self.ask(|kept| kept.len(id))
+    }
+    fn read(&mut self, id: BlobId, offset: u64, max: usize) -> Result<Vec<u8>, BlobError> {
+        self.ask(|kept| kept.read(id, offset, max))
+    }
+    fn delete(&mut self, id: BlobId) -> Result<(), BlobError> {
+        self.ask(|kept| kept.delete(id))
+    }
+    fn list(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
+        self.ask(|kept| kept.list(scope))
+    }
+    fn list_unfinished(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
+        self.ask(|kept| kept.list_unfinished(scope))
     }
 }
 
@@ -148,6 +172,10 @@ impl Hosts {
                 jobs: VecDeque::new(),
                 notices: Vec::new(),
                 disk: HostDisk::default(),
+                objects: Shelf {
+                    kept: MemoryBlobs::new(MemoryDisk::new(JournalId(id.0.into()))),
+                    refuses: false,
+                },
                 boot,
             };
             hosts.nodes.insert(id, node);
@@ -231,8 +259,9 @@ impl Hosts {
 
     /// Ends a job of a node.
     pub fn finish_job(&mut self, id: NodeId) -> bool {
-        let Some((scope, job)) = self.nodes.get_mut(&id).unwrap().jobs.pop_front() else { return false };
-        let answer = job.run(&mut NoBlobs);
+        let node = self.nodes.get_mut(&id).unwrap();
+        let Some((scope, job)) = node.jobs.pop_front() else { return false };
+        let answer = job.run(&mut node.objects);
         self.step(id, Input::Command(HostCmd::Done { scope, answer }));
         true
     }

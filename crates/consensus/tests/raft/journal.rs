@@ -2,9 +2,8 @@
 
 use crate::cluster::{Cluster, ids};
 use crate::made::{append, configured, electors, entries, founders, piece, snapshot};
-use bytes::Bytes;
 use quorate_consensus::raft::{
-    Cmd, Configuration, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record,
+    Configuration, Event, Founding, LogId, Msg, Outcome, Raft, RaftConfig, Record,
 };
 use quorate_core::{Corrupt, JournalId, NodeId, Protocol};
 
@@ -22,7 +21,7 @@ fn follower(config: RaftConfig) -> (Cluster, u64) {
 }
 
 fn chunk(group: u64, term: u64, last: LogId, data: &'static [u8]) -> Msg {
-    Msg::Snapshot(Box::new(piece(group, term, 1, &snapshot(last, data), 0, data.len())))
+    Msg::Snapshot(Box::new(piece(group, term, 1, last, data, 0, data.len())))
 }
 
 fn terms(cluster: &Cluster) -> Vec<(u64, u64)> {
@@ -43,7 +42,7 @@ fn a_log_compacted_before_an_overwritten_record_opens_again() {
     cluster.deliver(L, F, append(group, 1, LogId::ZERO, 1, vec![entries(1, 1, 3)]));
     cluster.deliver(L, F, append(group, 1, LogId::new(1, 3), 1, vec![entries(4, 1, 7)]));
     cluster.deliver(M, F, append(group, 2, LogId::new(1, 1), 1, vec![entries(2, 2, 4)]));
-    cluster.command(F, Cmd::Snapshot { at: LogId::new(1, 1), data: Bytes::from_static(b"one") });
+    cluster.snapshot(F, LogId::new(1, 1), b"one");
     cluster.deliver(M, F, append(group, 2, LogId::new(2, 5), 1, vec![entries(6, 2, 1)]));
     reopen(&mut cluster);
     assert_eq!(terms(&cluster), [(2, 2), (3, 2), (4, 2), (5, 2), (6, 2)]);
@@ -54,7 +53,7 @@ fn a_snapshot_may_end_in_the_middle_of_a_record() {
     let (mut cluster, group) = follower(RaftConfig::default());
     cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 10)]));
     cluster.deliver(L, F, chunk(group, 1, LogId::new(1, 6), b"six"));
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     assert_eq!(cluster.raft(F).log().base(), LogId::new(1, 6));
     assert_eq!(cluster.last(F), LogId::new(1, 10));
     reopen(&mut cluster);
@@ -69,7 +68,7 @@ fn a_snapshot_is_acknowledged_once_it_is_on_disk() {
     cluster.sync = false;
     cluster.deliver(L, F, chunk(group, 1, LogId::new(1, 6), b"six"));
     cluster.wire.clear();
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     assert!(cluster.wire.is_empty(), "{:?}", cluster.wire);
     cluster.sync_node(F);
     let matched = |msg: &Msg| matches!(msg, Msg::AppendReply(r) if r.outcome == Outcome::Matched(6));
@@ -126,15 +125,14 @@ fn compaction_at_every_place_of_a_log_with_overwrites_opens_to_the_same_log() {
             assert_eq!(cluster.raft(F).commit(), 9);
             let term = cluster.raft(F).log().term_at(at).unwrap();
             for _ in 0..2 {
-                cluster
-                    .command(F, Cmd::Snapshot { at: LogId::new(term, at), data: Bytes::from_static(b"s") });
+                cluster.snapshot(F, LogId::new(term, at), b"s");
                 let last = cluster.last(F).index;
                 let more = append(group, 2, LogId::new(2, last), 9, vec![entries(last + 1, 2, 1)]);
                 cluster.deliver(M, F, more);
                 reopen(&mut cluster);
                 let next = cluster.raft(F).log().last();
                 cluster.deliver(M, F, append(group, 2, next, next.index, vec![]));
-                cluster.command(F, Cmd::Snapshot { at: next, data: Bytes::from_static(b"t") });
+                cluster.snapshot(F, next, b"t");
                 cluster.deliver(M, F, append(group, 2, next, 0, vec![entries(next.index + 1, 2, 1)]));
                 reopen(&mut cluster);
             }

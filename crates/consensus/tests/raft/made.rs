@@ -56,9 +56,9 @@ pub fn founders() -> Arc<Configuration> {
     Arc::new(Configuration::simple(electors(0, 1..=3)))
 }
 
-/// A snapshot of three founders.
-pub fn snapshot(last: LogId, data: &'static [u8]) -> Snapshot {
-    Snapshot { last, configuration: founders(), data: Bytes::from_static(data) }
+/// A snapshot of three founders, in some object.
+pub fn snapshot(last: LogId, data: &[u8]) -> Snapshot {
+    Snapshot::of(last, founders(), 1, data.len() as u64, crc32fast::hash(data))
 }
 
 /// The piece of a snapshot that begins at a byte and ends before another.
@@ -66,12 +66,13 @@ pub fn piece(
     group: u64,
     term: Term,
     round: u64,
-    snapshot: &Snapshot,
+    last: LogId,
+    whole: &'static [u8],
     from: usize,
     upto: usize,
 ) -> SnapshotChunk {
-    let Snapshot { last, configuration, data } = snapshot.clone();
-    let (total, checksum) = (data.len() as u64, snapshot.checksum());
-    let (offset, data) = (from as u64, data.slice(from..upto));
-    SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, data }
+    let Snapshot { configuration, total, checksum, .. } = snapshot(last, whole);
+    let (offset, data) = (from as u64, Bytes::from_static(&whole[from..upto]));
+    let crc = crc32fast::hash(&data);
+    SnapshotChunk { group, term, round, last, configuration, total, checksum, offset, crc, data }
 }

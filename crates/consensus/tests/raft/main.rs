@@ -15,6 +15,8 @@ mod journal;
 mod leaderless;
 mod leases;
 mod made;
+mod objects;
+mod objects_kept;
 mod page;
 mod paper;
 mod partial;

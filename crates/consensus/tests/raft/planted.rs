@@ -22,7 +22,8 @@ pub fn planted(config: RaftConfig) -> RaftConfig {
 mod caught {
     use super::BUG;
     use crate::{
-        elections, leases, partial, ports, replication, rollback, snapshots, strangers, transfer, voters,
+        elections, leases, objects_kept, partial, ports, replication, rollback, snapshots, strangers,
+        transfer, voters,
     };
     use quorate_consensus::raft::Mutation;
     use std::panic::catch_unwind;
@@ -42,6 +43,8 @@ mod caught {
         elections::nodes_at_a_lower_term_learn_the_higher_one_and_elect,
         leases::a_leader_whose_clocks_disagree_has_no_lease,
         leases::a_voter_grants_nothing_for_a_timeout_after_a_boot_or_an_acknowledgement,
+        objects_kept::another_snapshot_of_the_same_entry_begins_anew,
+        objects_kept::the_object_before_is_removed_when_the_record_of_the_next_one_is_on_disk,
         partial::the_only_node_with_a_quorum_pulls_what_it_lacks_and_leads,
         ports::a_compaction_trigger_that_comes_during_a_build_is_not_lost,
         ports::a_restarted_node_serves_nothing_until_its_state_machine_is_whole,

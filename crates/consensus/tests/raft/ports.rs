@@ -3,7 +3,7 @@
 use crate::hosts::{Hosts, WORK};
 use crate::tally::{Asked, Do, Goal, Tally};
 use quorate_consensus::raft::{Founding, Raft, RaftConfig, RaftHandle, RaftNotice, RaftPort, Read};
-use quorate_core::{Failure, HostBuilder, NoDecider, NodeId, Reason, ScopeId, Ticket};
+use quorate_core::{BlobId, Blobs, Failure, HostBuilder, NoDecider, NodeId, Reason, ScopeId, Ticket};
 
 type Handle = RaftHandle<Tally>;
 
@@ -241,8 +241,16 @@ pub fn a_compaction_trigger_that_comes_during_a_build_is_not_lost() {
                 match jobs.front() {
                     None => break,
                     Some((_, job)) if id == leader && job.kind() == quorate_core::JobKind::Pool => {
+                        let job = jobs.pop_front().unwrap();
+                        let node = hosts.nodes.get_mut(&leader).unwrap();
+                        // Two objects: the older one is about to be removed.
+                        if node.objects.list(WORK).unwrap().len() > 1 {
+                            node.jobs.push_front(job);
+                            assert!(hosts.finish_job(id));
+                            continue;
+                        }
                         assert!(held.is_none(), "one build at a time");
-                        held = jobs.pop_front();
+                        held = Some(job);
                     }
                     Some(_) => assert!(hosts.finish_job(id)),
                 }
@@ -262,6 +270,142 @@ pub fn a_compaction_trigger_that_comes_during_a_build_is_not_lost() {
     }
     assert!(built >= 3);
     assert_eq!(hosts.raft(leader).counters().compactions, built);
+}
+
+// 28. By entries as well as by bytes, whichever comes first.
+#[test]
+fn a_snapshot_is_taken_after_so_many_entries_or_so_many_bytes() {
+    for (snapshot_log_bytes, snapshot_log_entries) in [(1 << 20, 8), (20, 1 << 20)] {
+        let config = RaftConfig { snapshot_log_bytes, snapshot_log_entries, ..RaftConfig::default() };
+        let mut hosts = three(RaftConfig { trailing_entries: 0, ..config });
+        let leader = hosts.elect();
+        for number in 0..40 {
+            add(&mut hosts, leader, number);
+            let (last, taken) = (hosts.raft(leader).last().index, hosts.raft(leader).counters().compactions);
+            if snapshot_log_entries == 8 {
+                assert_eq!(taken, last / 8, "at {last}");
+            }
+        }
+        assert!(hosts.raft(leader).counters().compactions >= 4);
+    }
+}
+
+// Its votes and its log are in its journal and are as good as before; its state is nowhere.
+#[test]
+fn a_replica_whose_snapshot_is_lost_at_a_start_serves_nothing_and_votes() {
+    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    for number in 0..20 {
+        add(&mut hosts, leader, number);
+    }
+    let broken = other_than(&hosts, &[leader]);
+    let third = other_than(&hosts, &[leader, broken]);
+    hosts.crash(broken);
+    let blob = hosts.nodes.get_mut(&broken).unwrap().objects.list(WORK).unwrap()[0];
+    hosts.nodes.get_mut(&broken).unwrap().objects.delete(BlobId { scope: WORK, number: blob }).unwrap();
+    hosts.start(broken);
+    hosts.pass(500);
+    let told = hosts.notices::<RaftNotice>(broken);
+    let why = told.iter().find_map(|n| if let RaftNotice::Poisoned { why } = n { Some(why) } else { None });
+    assert!(why.is_some_and(|why| why.contains(&format!("no object {blob}"))), "{told:?}");
+    let read = handle(&hosts, broken).inspect(|tally| tally.added.len());
+    hosts.pass(5);
+    assert!(matches!(take(read), Err(Failure::Rejected(Reason::Poisoned(_)))));
+    // The others need it to commit.
+    hosts.crash(third);
+    add(&mut hosts, leader, 99);
+    assert!(!hosts.raft(broken).is_leader());
+}
+
+// A medium that says no may say yes later, and nothing is served or applied meanwhile.
+#[test]
+fn a_disk_that_refuses_to_read_the_snapshot_at_a_start_is_asked_again() {
+    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 100, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    for number in 0..20 {
+        add(&mut hosts, leader, number);
+    }
+    let late = other_than(&hosts, &[leader]);
+    hosts.crash(late);
+    hosts.nodes.get_mut(&late).unwrap().objects.refuses = true;
+    hosts.start(late);
+    hosts.pass(1_000);
+    assert!(hosts.notices::<RaftNotice>(late).iter().any(|n| matches!(n, RaftNotice::NotInstalled { .. })));
+    let read = handle(&hosts, late).inspect(|tally| tally.added.len());
+    hosts.pass(5);
+    assert!(!read.is_settled());
+    hosts.nodes.get_mut(&late).unwrap().objects.refuses = false;
+    hosts.pass(500);
+    assert_eq!(take(read), Ok(20));
+}
+
+// The log stays, and everything goes on; the next trigger is another try.
+#[test]
+fn a_snapshot_that_cannot_be_written_costs_nothing_but_its_time() {
+    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    hosts.nodes.get_mut(&leader).unwrap().objects.refuses = true;
+    for number in 0..20 {
+        add(&mut hosts, leader, number);
+    }
+    let tried = hosts.notices::<RaftNotice>(leader);
+    assert!(tried.iter().filter(|n| matches!(n, RaftNotice::NotTaken { .. })).count() >= 2, "{tried:?}");
+    assert_eq!(hosts.raft(leader).log().base().index, 0);
+    hosts.nodes.get_mut(&leader).unwrap().objects.refuses = false;
+    for number in 20..30 {
+        add(&mut hosts, leader, number);
+    }
+    assert!(hosts.raft(leader).log().base().index > 0);
+    // Nothing is left of those that failed.
+    assert_eq!(hosts.nodes.get_mut(&leader).unwrap().objects.list(WORK).unwrap().len(), 1);
+    assert_eq!(hosts.nodes.get_mut(&leader).unwrap().objects.list_unfinished(WORK).unwrap(), []);
+}
+
+// The disk of a leader loses its snapshot: it makes another one of its state, for those who need one.
+#[test]
+fn a_leader_whose_snapshot_is_damaged_makes_another_and_sends_that() {
+    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    let late = other_than(&hosts, &[leader]);
+    hosts.crash(late);
+    for number in 0..20 {
+        add(&mut hosts, leader, number);
+    }
+    let blob = hosts.raft(leader).snapshot().unwrap().blob;
+    hosts.nodes.get_mut(&leader).unwrap().objects.delete(BlobId { scope: WORK, number: blob }).unwrap();
+    hosts.start(late);
+    hosts.pass(1_000);
+    assert_ne!(hosts.raft(leader).snapshot().unwrap().blob, blob);
+    assert!(hosts.raft(leader).counters().snapshots_unread > 0);
+    assert_eq!(hosts.state::<Tally, NoDecider>(late).added.len(), 20);
+}
+
+// While a disk says no the leader asks and the follower answers; nothing is lost, and what was stored is gone on with.
+#[test]
+fn a_follower_whose_disk_refuses_pieces_goes_on_when_it_takes_them() {
+    let config =
+        RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, chunk_bytes: 4, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    let late = other_than(&hosts, &[leader]);
+    hosts.crash(late);
+    for number in 0..50 {
+        add(&mut hosts, leader, number);
+    }
+    hosts.start(late);
+    for _ in 0..20 {
+        let objects = &mut hosts.nodes.get_mut(&late).unwrap().objects;
+        objects.refuses = !objects.refuses;
+        hosts.pass_where(40, |_, _, rng| rng.chance(0.9));
+    }
+    hosts.nodes.get_mut(&late).unwrap().objects.refuses = false;
+    hosts.pass(3_000);
+    assert_eq!(hosts.state::<Tally, NoDecider>(late).added.len(), 50);
+    assert!(hosts.raft(late).counters().snapshots_unread > 0);
 }
 
 // 24. Install while applying: the state never goes back.

@@ -1,7 +1,6 @@
 //! A cluster that lost most of its disks goes on with what one survivor holds.
 
 use crate::cluster::{Cluster, Disk, ids};
-use bytes::Bytes;
 use quorate_consensus::raft::{
     Change, Cmd, Event, Founding, LogId, LostForGood, NotRecovered, Raft, Record, Remains, Survivor,
 };
@@ -218,7 +217,7 @@ fn a_compacted_log_is_recovered_with_its_snapshot_and_what_stands_behind_it() {
         cluster.settle();
     });
     let at = cluster.last(leader);
-    cluster.command(leader, Cmd::Snapshot { at, data: Bytes::from_static(b"state") });
+    cluster.snapshot(leader, at, b"state");
     cluster.propose(leader, b"behind");
     cluster.pass(60);
     ids(3).into_iter().for_each(|id| cluster.crash(id));
@@ -230,9 +229,11 @@ fn a_compacted_log_is_recovered_with_its_snapshot_and_what_stands_behind_it() {
         cluster.nodes.remove(&NodeId(*id));
     }
     recover(&mut cluster, leader, &[], &gone);
+    let events = cluster.take_events(leader);
+    let state = Some(&b"state"[..]);
     let restored =
-        |event: &Event| matches!(event, Event::Restore(s) if s.last == at && &s.data[..] == b"state");
-    assert!(cluster.take_events(leader).iter().any(restored));
+        |e: &Event| matches!(e, Event::Restore(s) if s.last == at && cluster.data(leader, s) == state);
+    assert!(events.iter().any(restored));
     assert_eq!(cluster.elect(), leader);
     assert_eq!(data(&cluster, leader).last().unwrap(), b"behind");
 }

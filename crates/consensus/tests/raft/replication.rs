@@ -250,7 +250,7 @@ pub fn every_append_names_an_entry_before_it_that_the_leader_has() {
         if round % 3 == 0 {
             let (commit, log) = (cluster.raft(leader).commit(), cluster.raft(leader).log());
             let at = LogId::new(log.term_at(commit).unwrap(), commit);
-            cluster.command(leader, Cmd::Snapshot { at, data: b"s"[..].into() });
+            cluster.snapshot(leader, at, b"s");
         }
         if round == 15 {
             cluster.crash(late);
@@ -329,7 +329,7 @@ fn a_leader_whose_log_is_wholly_compacted_still_probes() {
     cluster.pass(10);
     for id in ids(3) {
         let at = cluster.last(id);
-        cluster.command(id, Cmd::Snapshot { at, data: b"s"[..].into() });
+        cluster.snapshot(id, at, b"s");
         assert_eq!(cluster.raft(id).log().base(), at);
     }
     cluster.crash(leader);

@@ -1,7 +1,6 @@
 //! Disks that are put back to an earlier copy.
 
 use crate::cluster::{Cluster, ids};
-use bytes::Bytes;
 use quorate_consensus::raft::{Candidacy, Change, Cmd, Founding, LogId, Msg, RaftConfig, Record, VoteReply};
 use quorate_core::{JournalId, NodeId};
 
@@ -105,7 +104,7 @@ fn what_was_found_out_outlives_restarts_and_compaction_on_both_sides() {
     let (mut cluster, [leader, voter, other]) = on_an_earlier_life();
     let at = cluster.last(leader);
     for id in [leader, voter, other] {
-        cluster.command(id, Cmd::Snapshot { at, data: Bytes::from_static(b"state") });
+        cluster.snapshot(id, at, b"state");
     }
     ids(3).into_iter().for_each(|id| cluster.crash(id));
     cluster.wire.clear();

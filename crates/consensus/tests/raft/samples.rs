@@ -26,6 +26,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         total: 10,
         checksum: 0xdead_beef,
         offset: 4,
+        crc: 0x0bad_cafe,
         data: Bytes::from_static(b"state"),
     };
     let two = vec![batch(501, 3, &[b"one", b""]), batch(503, 4, &[b"three"])];
@@ -94,7 +95,8 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("hard-vote", Record::Hard { term: 300, vote: Some(NodeId(2)) }),
         ("entries", Record::Entries(batch(7, 2, &[b"", b"two", b"three"]))),
         ("entry-configuration", Record::Entries(configured(10, 2, &joint))),
-        ("snapshot", Record::Snapshot(snapshot)),
+        ("snapshot", Record::Snapshot(snapshot.clone())),
+        ("receiving", Record::Receiving(snapshot)),
         ("begins", Record::Begins(LogId::new(3, 450))),
         ("all-met", Record::AllMet),
         ("rolled-back", Record::RolledBack { journal: JournalId(u128::MAX - 300) }),

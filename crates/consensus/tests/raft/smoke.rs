@@ -48,7 +48,7 @@ fn a_follower_that_lags_behind_a_compacted_log_gets_a_snapshot_and_the_rest() {
         cluster.settle();
     }
     let at = cluster.last(leader);
-    cluster.command(leader, Cmd::Snapshot { at, data: b"the state"[..].into() });
+    cluster.snapshot(leader, at, b"the state");
     cluster.propose(leader, b"y");
     cluster.settle();
     cluster.start(late);
@@ -58,8 +58,8 @@ fn a_follower_that_lags_behind_a_compacted_log_gets_a_snapshot_and_the_rest() {
         Event::Install(snapshot) => Some(snapshot.clone()),
         _ => None,
     });
-    assert_eq!(snapshot.expect("a snapshot was sent").data, &b"the state"[..]);
-    cluster.command(late, Cmd::Installed { ok: true });
+    assert_eq!(cluster.data(late, &snapshot.expect("a snapshot was sent")), Some(&b"the state"[..]));
+    cluster.installed(late, true);
     cluster.pass(100);
     assert_eq!(cluster.commands(late).last().map(|(_, _, data)| data.clone()), Some(b"y".to_vec()));
     assert_eq!(cluster.raft(late).commit(), cluster.raft(leader).commit());

@@ -4,8 +4,8 @@ use crate::cluster::{Cluster, ids};
 use crate::made::{self, append, entries};
 use bytes::Bytes;
 use quorate_consensus::raft::{
-    Append, AppendReply, Batches, Candidacy, Cmd, Event, Founding, LogId, Msg, Outcome, RaftConfig,
-    SnapshotChunk, SnapshotReply,
+    Append, AppendReply, Batches, Candidacy, Cmd, Event, Founding, LogId, Msg, NotRestored, Outcome,
+    RaftConfig, SnapshotChunk, SnapshotReply,
 };
 use quorate_core::{JournalId, NodeId};
 
@@ -26,7 +26,7 @@ fn follower() -> (Cluster, u64) {
 }
 
 fn piece(group: u64, term: u64, last: LogId, from: usize, upto: usize) -> Msg {
-    Msg::Snapshot(Box::new(made::piece(group, term, 7, &made::snapshot(last, STATE), from, upto)))
+    Msg::Snapshot(Box::new(made::piece(group, term, 7, last, STATE, from, upto)))
 }
 
 /// What the follower sent since the last time.
@@ -63,10 +63,12 @@ pub fn a_chunk_resent_doubled_or_out_of_order_changes_nothing() {
         assert_eq!(next_of(&said(&mut cluster)), [next], "{from}..{upto}");
     }
     let events = cluster.take_events(F);
-    let installs: Vec<_> =
-        events.iter().filter(|e| matches!(e, Event::Install(s) if s.data == STATE)).collect();
+    let installs: Vec<_> = events
+        .iter()
+        .filter(|e| matches!(e, Event::Install(s) if cluster.data(F, s) == Some(STATE)))
+        .collect();
     assert_eq!(installs.len(), 1);
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     assert_eq!(cluster.raft(F).last(), last);
 }
 
@@ -91,13 +93,13 @@ pub fn a_failed_install_loses_nothing_and_is_not_tried_for_ever() {
     cluster.deliver(L, F, append(group, 1, LogId::ZERO, 2, vec![entries(1, 1, 3)]));
     let before = cluster.commands(F);
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 15));
-    cluster.command(F, Cmd::Installed { ok: false });
+    cluster.installed(F, false);
     assert_eq!((cluster.commands(F), cluster.raft(F).commit()), (before, 2));
     assert_eq!(cluster.raft(F).counters().snapshots_refused, 1);
     cluster.take_events(F);
     said(&mut cluster);
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 15));
-    assert_eq!(next_of(&said(&mut cluster)), [0], "heard, and not wanted");
+    assert_eq!(next_of(&said(&mut cluster)), [15], "heard, and not wanted");
     assert!(cluster.take_events(F).is_empty());
     // Another one is another try.
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 7), 0, 15));
@@ -105,15 +107,38 @@ pub fn a_failed_install_loses_nothing_and_is_not_tried_for_ever() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_refused_and_asked_for_from_its_beginning() {
+fn a_piece_that_was_damaged_on_its_way_is_not_stored() {
     let (mut cluster, group) = follower();
     let Msg::Snapshot(mut chunk) = piece(group, 1, LogId::new(1, 6), 0, 15) else { panic!() };
-    chunk.checksum ^= 1;
+    chunk.crc ^= 1;
     cluster.deliver(L, F, Msg::Snapshot(chunk));
     assert_eq!(next_of(&said(&mut cluster)), [0]);
-    assert!(!cluster.take_events(F).iter().any(|e| matches!(e, Event::Install(_))));
+    assert_eq!(cluster.raft(F).counters().snapshots_refused, 1);
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 15));
     assert!(cluster.take_events(F).iter().any(|e| matches!(e, Event::Install(_))));
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_and_asked_for_from_its_beginning() {
+    let (mut cluster, group) = follower();
+    let last = LogId::new(1, 6);
+    let Msg::Snapshot(mut chunk) = piece(group, 1, last, 0, 15) else { panic!() };
+    chunk.checksum ^= 1;
+    cluster.deliver(L, F, Msg::Snapshot(chunk.clone()));
+    let events = cluster.take_events(F);
+    let whole = |e: &Event| matches!(e, Event::Install(s) if cluster.data(F, s).is_none());
+    assert!(events.iter().any(whole), "each piece is right, and the whole is not what was announced");
+    cluster.command(F, Cmd::Installed { result: Err(NotRestored::Damaged) });
+    assert_eq!(cluster.raft(F).counters().snapshots_refused, 1);
+    assert_eq!(cluster.nodes[&F].objects.numbers(), [], "nothing is kept of it");
+    said(&mut cluster);
+    (chunk.data, chunk.crc) = (Bytes::new(), 0);
+    cluster.deliver(L, F, Msg::Snapshot(chunk));
+    assert_eq!(next_of(&said(&mut cluster)), [0]);
+    cluster.deliver(L, F, piece(group, 1, last, 0, 15));
+    let events = cluster.take_events(F);
+    let whole = |e: &Event| matches!(e, Event::Install(s) if cluster.data(F, s) == Some(STATE));
+    assert!(events.iter().any(whole));
 }
 
 // The leader that sent the first pieces dies; the next one needs no snapshot for this follower.
@@ -149,7 +174,7 @@ fn entries_that_come_while_a_snapshot_is_restored_are_kept() {
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 15));
     cluster.deliver(M, F, append(group, 2, LogId::new(1, 3), 8, vec![entries(4, 1, 3), entries(7, 2, 2)]));
     assert_eq!(matches_of(&said(&mut cluster)), [3, 8]);
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     assert_eq!((cluster.raft(F).log().base(), cluster.last(F)), (LogId::new(1, 6), LogId::new(2, 8)));
     assert_eq!(cluster.raft(F).commit(), 8);
     cluster.crash(F);
@@ -169,7 +194,7 @@ fn a_snapshot_asked_for_in_one_term_answers_no_round_of_another() {
         Msg::Vote(Candidacy { group, term: 2, last: LogId::new(1, 9), handed_over: false }),
     );
     said(&mut cluster);
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     let told = |m: &Msg| matches!(m, Msg::AppendReply(r) if r.term == 2 && r.round == 7);
     assert!(!said(&mut cluster).iter().any(told));
 }
@@ -186,7 +211,7 @@ fn one_lags(config: RaftConfig, more: usize) -> (Cluster, NodeId, NodeId) {
     }
     cluster.pass(5);
     let at = cluster.last(leader);
-    cluster.command(leader, Cmd::Snapshot { at, data: Bytes::from_static(STATE) });
+    cluster.snapshot(leader, at, STATE);
     for _ in 0..more {
         cluster.propose(leader, b"y");
         cluster.settle();
@@ -200,7 +225,7 @@ fn one_lags(config: RaftConfig, more: usize) -> (Cluster, NodeId, NodeId) {
 fn a_snapshot_at_the_latest_index_leaves_the_follower_replicating() {
     let (mut cluster, leader, late) = one_lags(RaftConfig::default(), 0);
     cluster.pass(100);
-    cluster.command(late, Cmd::Installed { ok: true });
+    cluster.installed(late, true);
     cluster.settle();
     assert_eq!(cluster.last(late), cluster.last(leader));
     let third = ids(3).into_iter().find(|id| ![leader, late].contains(id)).unwrap();
@@ -225,7 +250,7 @@ fn a_leader_whose_only_other_follower_restores_for_long_goes_on_leading_and_read
     cluster.command(leader, Cmd::Read { request: 1 });
     cluster.settle();
     assert!(cluster.take_events(leader).iter().any(|e| matches!(e, Event::ReadReady { .. })));
-    cluster.command(late, Cmd::Installed { ok: true });
+    cluster.installed(late, true);
     cluster.pass(10);
     assert_eq!(cluster.raft(late).commit(), cluster.raft(leader).commit());
 }
@@ -245,7 +270,7 @@ fn a_slow_follower_ends_its_snapshot_while_newer_ones_are_taken() {
         }
         let (commit, log) = (cluster.raft(leader).commit(), cluster.raft(leader).log());
         let at = LogId::new(log.term_at(commit).unwrap(), commit);
-        cluster.command(leader, Cmd::Snapshot { at, data: Bytes::from_static(STATE) });
+        cluster.snapshot(leader, at, STATE);
         installed |= cluster.take_events(late).iter().any(|e| matches!(e, Event::Install(_)));
         if installed {
             break;
@@ -263,12 +288,12 @@ fn a_follower_whose_snapshot_the_log_has_left_behind_gets_another_one() {
     let old = cluster.raft(leader).snapshot().unwrap().last;
     // While it restores, the log is compacted beyond what it restores.
     let at = cluster.last(leader);
-    cluster.command(leader, Cmd::Snapshot { at, data: Bytes::from_static(STATE) });
+    cluster.snapshot(leader, at, STATE);
     assert!(cluster.raft(leader).log().base().index > old.index);
     for snapshot in [old, at] {
         let restored = |event: &Event| matches!(event, Event::Install(s) if s.last == snapshot);
         assert!(cluster.take_events(late).iter().any(restored), "{snapshot}");
-        cluster.command(late, Cmd::Installed { ok: true });
+        cluster.installed(late, true);
         cluster.pass(100);
     }
     assert_eq!(cluster.last(late), cluster.last(leader));
@@ -288,10 +313,10 @@ fn a_follower_that_was_silent_while_the_log_was_compacted_gets_a_snapshot() {
         cluster.settle_where(|_, to| to != silent);
     }
     let at = cluster.last(leader);
-    cluster.command(leader, Cmd::Snapshot { at, data: Bytes::from_static(STATE) });
+    cluster.snapshot(leader, at, STATE);
     cluster.pass_where(100, |_, to| to != silent);
     cluster.pass(100);
-    cluster.command(silent, Cmd::Installed { ok: true });
+    cluster.installed(silent, true);
     cluster.pass(100);
     assert_eq!(cluster.last(silent), cluster.last(leader));
 }
@@ -345,6 +370,7 @@ fn a_snapshot_beyond_the_end_of_all_logs_or_of_a_term_to_come_is_refused() {
         total: u64::MAX,
         checksum: 0,
         offset: u64::MAX,
+        crc: crc32fast::hash(b"x"),
         data: Bytes::from_static(b"x"),
     };
     cluster.deliver(L, F, Msg::Snapshot(Box::new(huge)));
@@ -372,7 +398,7 @@ fn a_restored_snapshot_that_contradicts_what_was_committed_meanwhile_is_refused(
     cluster.deliver(L, F, append(group, 1, LogId::ZERO, 0, vec![entries(1, 1, 3)]));
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 15));
     cluster.deliver(M, F, append(group, 2, LogId::new(1, 3), 8, vec![entries(4, 2, 5)]));
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     assert_eq!((cluster.raft(F).commit(), cluster.last(F)), (8, LogId::new(2, 8)));
     assert_eq!(cluster.raft(F).counters().nonsense, 1);
 }

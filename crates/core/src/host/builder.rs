@@ -34,7 +34,7 @@ impl HostBuilder {
     }
 
     /// Adds a protocol with its port.
-    pub fn scope<P, Q>(&mut self, id: ScopeId, protocol: P, port: Q) -> &mut Self
+    pub fn scope<P, Q>(&mut self, id: ScopeId, protocol: P, mut port: Q) -> &mut Self
     where
         P: Protocol + Send + 'static,
         P::Msg: Wire + Send,
@@ -43,6 +43,7 @@ impl HostBuilder {
         P::Event: Send,
         Q: Port<P>,
     {
+        port.placed(id);
         let scope = Box::new(Scoped::new(protocol, port));
         self.scopes.push(Slot { id, wake_at: Time::NEVER, scope });
         self

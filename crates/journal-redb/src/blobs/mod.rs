@@ -1,19 +1,21 @@
 //! Objects as files in a folder, one a file. Each is written aside, synced, and renamed to its name, so that a name
 //! stands for a whole object or for none; each is cut into chunks with a checksum, so that a part is checked
-//! without reading the rest.
+//! without reading the rest. One that comes in pieces has a name of its own until it is whole; handles keep no file
+//! open, so whoever has the next piece may write it.
 
 mod file;
 
 use crate::files::sync_dir;
-use file::Reading;
+use file::{Reading, Writing};
 use quorate_core::{BlobError, BlobId, Blobs, ScopeId};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const ASIDE: &str = "aside-";
+const UNFINISHED: &str = "part-";
 
 /// A store of objects in a folder. Clones are handles to the same one, for as many threads.
 #[derive(Clone, Debug)]
@@ -41,6 +43,34 @@ impl FileBlobs {
 
     fn path(&self, id: BlobId) -> PathBuf {
         self.dir.join(format!("{:016x}-{:016x}", id.scope.0, id.number))
+    }
+
+    fn unfinished_path(&self, id: BlobId) -> PathBuf {
+        self.dir.join(format!("{UNFINISHED}{:016x}-{:016x}", id.scope.0, id.number))
+    }
+
+    /// The file of an unfinished object. `None`: there is none, or nothing of it survived.
+    fn writing(&self, id: BlobId) -> io::Result<Option<Writing>> {
+        match OpenOptions::new().read(true).write(true).open(self.unfinished_path(id)) {
+            Ok(file) => Writing::open(file, id),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn numbers(
+        &self,
+        scope: ScopeId,
+        name_of: impl Fn(&str) -> Option<BlobId>,
+    ) -> Result<Vec<u64>, BlobError> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let id = name.to_str().and_then(&name_of).filter(|id| id.scope == scope);
+            numbers.extend(id.map(|id| id.number));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
     }
 
     fn find(&self, id: BlobId) -> Result<Option<Reading>, BlobError> {
@@ -72,6 +102,41 @@ impl Blobs for FileBlobs {
         })
     }
 
+    fn append(&mut self, id: BlobId, at: u64, piece: &[u8]) -> Result<(), BlobError> {
+        if fs::exists(self.path(id)).map_err(failed)? {
+            return Err(BlobError::Sealed(id));
+        }
+        let writing = match at {
+            0 => {
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .open(self.unfinished_path(id));
+                file.and_then(|file| Writing::create(file, id)).map_err(failed)?
+            }
+            _ => self.writing(id).map_err(failed)?.ok_or(BlobError::Gap(id))?,
+        };
+        writing.append(at, piece)
+    }
+
+    fn unfinished(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
+        match self.writing(id).map_err(failed)? {
+            Some(mut writing) => writing.sound().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn seal(&mut self, id: BlobId) -> Result<(), BlobError> {
+        let Some(writing) = self.writing(id).map_err(failed)? else {
+            let whole = fs::exists(self.path(id)).map_err(failed)?;
+            return if whole { Ok(()) } else { Err(BlobError::Missing(id)) };
+        };
+        let sealed = writing.end().and_then(|()| fs::rename(self.unfinished_path(id), self.path(id)));
+        sealed.and_then(|()| sync_dir(&self.dir)).map_err(failed)
+    }
+
     fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
         Ok(self.find(id)?.map(|reading| reading.len()))
     }
@@ -81,21 +146,23 @@ impl Blobs for FileBlobs {
     }
 
     fn delete(&mut self, id: BlobId) -> Result<(), BlobError> {
-        match fs::remove_file(self.path(id)) {
-            Ok(()) => sync_dir(&self.dir).map_err(failed),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(failed(error)),
+        let mut gone = false;
+        for path in [self.path(id), self.unfinished_path(id)] {
+            match fs::remove_file(path) {
+                Ok(()) => gone = true,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
         }
+        if gone { sync_dir(&self.dir).map_err(failed) } else { Ok(()) }
     }
 
     fn list(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
-        let mut numbers = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            numbers.extend(name.to_str().and_then(id_of).filter(|id| id.scope == scope).map(|id| id.number));
-        }
-        numbers.sort_unstable();
-        Ok(numbers)
+        self.numbers(scope, id_of)
+    }
+
+    fn list_unfinished(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
+        self.numbers(scope, |name| name.strip_prefix(UNFINISHED).and_then(id_of))
     }
 }
 

@@ -1,16 +1,17 @@
-//! Objects.
+//! Objects that are written at once.
 
-use super::{Medium, Seen, ensure, object, scope};
+use super::{Medium, Seen, ensure, object, pieces, scope};
 use crate::Blobs;
 use quorate_core::{BlobError, BlobId, Rng};
 
-type Open<'a, B> = &'a mut dyn FnMut(Medium) -> B;
+pub(super) type Open<'a, B> = &'a mut dyn FnMut(Medium) -> B;
 
 pub(super) fn objects<B: Blobs>(open: Open<'_, B>) -> Seen {
     absent_ones(open)?;
     every_size_and_every_part(open)?;
     names_and_lists(open)?;
-    replaced_ones(open)
+    replaced_ones(open)?;
+    pieces::objects(open)
 }
 
 fn absent_ones<B: Blobs>(open: Open<'_, B>) -> Seen {
@@ -19,6 +20,8 @@ fn absent_ones<B: Blobs>(open: Open<'_, B>) -> Seen {
     same("the length of nothing", store.len(id), Ok(None))?;
     same("reading nothing", store.read(id, 0, 10), Err(BlobError::Missing(id)))?;
     same("deleting nothing", store.delete(id), Ok(()))?;
+    same("sealing nothing", store.seal(id), Err(BlobError::Missing(id)))?;
+    same("what is there of nothing", store.unfinished(id), Ok(None))?;
     same("the list of nothing", store.list(id.scope), Ok(Vec::new()))
 }
 
@@ -100,6 +103,6 @@ fn replaced_ones<B: Blobs>(open: Open<'_, B>) -> Seen {
     same("list", store.list(id.scope), Ok(vec![1]))
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Seen {
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Seen {
     ensure(found == expected, || format!("{what}: {found:?} instead of {expected:?}"))
 }

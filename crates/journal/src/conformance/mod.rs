@@ -26,6 +26,7 @@ mod crash;
 mod life;
 mod model;
 mod order;
+mod pieces;
 mod scale;
 
 pub use model::{Contents, Model};

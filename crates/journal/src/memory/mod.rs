@@ -7,6 +7,7 @@ mod blobs;
 mod journal;
 
 pub use blobs::MemoryBlobs;
+use blobs::Object;
 pub use journal::MemoryJournal;
 
 use bytes::Bytes;
@@ -24,7 +25,8 @@ struct Platter {
     id: JournalId,
     incarnation: u64,
     scopes: BTreeMap<ScopeId, Scope>,
-    blobs: BTreeMap<BlobId, Bytes>,
+    blobs: BTreeMap<BlobId, Object>,
+    unfinished: BTreeMap<BlobId, Object>,
     /// What the last journal wrote and never synced, in order; in its hands while it lives.
     unsynced: Vec<Op>,
     /// Counts the journals opened here. Only the last one may write.
@@ -55,6 +57,7 @@ impl MemoryDisk {
             incarnation: 0,
             scopes: BTreeMap::new(),
             blobs: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
             unsynced: Vec::new(),
             owner: 0,
             fail_next_sync: false,

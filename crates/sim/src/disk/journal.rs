@@ -29,7 +29,9 @@ impl SimJournal {
 
     /// Cuts the power. Of what was not synced the first `kept` writes are there afterwards; how many were lost.
     pub fn lose_power(&self, kept: usize) -> usize {
-        self.disk().lose(kept)
+        let mut disk = self.disk();
+        disk.shelf().tear();
+        disk.lose(kept)
     }
 
     /// What is there decays; the next load refuses.
@@ -124,6 +126,15 @@ impl Blobs for SimJournal {
     fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError> {
         self.shelf(|shelf| shelf.put(id, bytes))
     }
+    fn append(&mut self, id: BlobId, at: u64, piece: &[u8]) -> Result<(), BlobError> {
+        self.shelf(|shelf| shelf.append(id, at, piece))
+    }
+    fn unfinished(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
+        self.shelf(|shelf| shelf.unfinished(id))
+    }
+    fn seal(&mut self, id: BlobId) -> Result<(), BlobError> {
+        self.shelf(|shelf| shelf.seal(id))
+    }
     fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
         self.shelf(|shelf| shelf.len(id))
     }
@@ -135,5 +146,8 @@ impl Blobs for SimJournal {
     }
     fn list(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
         self.shelf(|shelf| shelf.list(scope))
+    }
+    fn list_unfinished(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
+        self.shelf(|shelf| shelf.list_unfinished(scope))
     }
 }

@@ -49,13 +49,14 @@ enum Write {
 impl Disk {
     /// An empty disk, whose journal gets a name that was never there.
     pub(crate) fn new(rng: &mut Rng) -> Disk {
+        let journal = JournalId((u128::from(rng.bits()) << 64) | u128::from(rng.bits()));
         Disk {
-            journal: JournalId((u128::from(rng.bits()) << 64) | u128::from(rng.bits())),
+            journal,
             lives: 0,
             logs: BTreeMap::new(),
             pending: VecDeque::new(),
             covered: 0,
-            shelf: Shelf::default(),
+            shelf: Shelf::new(Rng::from_seed(journal.0 as u64)),
             rotten: false,
             full: false,
             refused: false,

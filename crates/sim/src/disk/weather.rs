@@ -17,6 +17,8 @@ pub struct DiskWeather {
     /// The chance that a node crashes when a sync ends: with everything on disk and nobody told, or with a
     /// part of it.
     pub crash_on_sync: f64,
+    /// The chance that reading, writing, listing or removing an object fails; the node goes on.
+    pub object_fails: f64,
 }
 
 impl DiskWeather {
@@ -28,6 +30,7 @@ impl DiskWeather {
             sync_fails: 0.0,
             crash_on_append: 0.0,
             crash_on_sync: 0.0,
+            object_fails: 0.0,
         }
     }
 }

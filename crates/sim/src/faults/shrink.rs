@@ -79,6 +79,7 @@ const CALMER: &[fn(&mut FaultPlan)] = &[
     |plan| plan.disks.sync_fails = 0.0,
     |plan| plan.disks.crash_on_append = 0.0,
     |plan| plan.disks.crash_on_sync = 0.0,
+    |plan| plan.disks.object_fails = 0.0,
     |plan| plan.disks.sync = DiskWeather::fair().sync,
 ];
 

@@ -31,7 +31,7 @@ impl Swarm {
         let mut rng = Rng::from_seed(seed ^ 0x5afe_57a3_1337_c0de);
         let mut plan = FaultPlan {
             weather: self.weather(&mut rng),
-            disks: self.disks(&mut rng),
+            disks: DiskWeather { object_fails: poor_medium(seed), ..self.disks(&mut rng) },
             jobs: self.jobs(&mut rng),
             downtime: Delay::Uniform(self.unit / 10, self.unit * 5),
             sources: Vec::new(),
@@ -131,8 +131,15 @@ impl Swarm {
             sync_fails: some(0.002),
             crash_on_append: some(0.005),
             crash_on_sync: some(0.005),
+            object_fails: 0.0,
         }
     }
+}
+
+/// In some seeds a disk refuses now and then what concerns objects. Drawn as [`narrow_path`] is.
+fn poor_medium(seed: u64) -> f64 {
+    let mut rng = Rng::from_seed(seed ^ 0x0b1e_c7fa_1150);
+    if rng.chance(0.2) { rng.unit() * 0.1 } else { 0.0 }
 }
 
 /// In some seeds no frame above 256 bytes to 2 KiB gets through. Drawn from a source of its own, so that it shifts

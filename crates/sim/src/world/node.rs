@@ -9,8 +9,8 @@ use crate::delay::nanos;
 use crate::disk::Disk;
 use crate::queue::{Event, Table};
 use quorate_core::{
-    Assembly, Corrupt, Door, Host, Identity, Input, JobKind, Link, LinkLimits, Mark, NodeId, Rng, ScopeId,
-    Turn,
+    Answer, Assembly, Corrupt, Door, Host, Identity, Input, Job, JobKind, JobPanic, Link, LinkLimits, Mark,
+    NodeId, Rng, ScopeId, Turn,
 };
 use quorate_transport::Inbox;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -143,12 +143,16 @@ impl Node {
         self.state = NodeState::Down;
         let Some(life) = self.life.take() else { return };
         let unsynced = self.disk.unsynced();
+        let all = kept == Kept::All;
         let kept = match kept {
             Kept::All => unsynced,
             Kept::Chance if stage.rng.chance(0.5) => 0,
             Kept::Chance => stage.rng.index(unsynced + 1),
         };
         let lost = self.disk.lose(kept);
+        if !all && self.disk.shelf().tear() > 0 {
+            stage.seen.hit(FaultKind::ObjectTorn);
+        }
         if lost > 0 {
             stage.seen.hit(if kept > 0 { FaultKind::TornWrites } else { FaultKind::LostWrites });
         }
@@ -241,7 +245,7 @@ impl Node {
             }
             // Whether its writes survive a crash before its answer: sometimes yes, sometimes no.
             let early = begins == stage.now && stage.rng.chance(0.5);
-            let work = if early { Work::Early(job.run(self.disk.shelf())) } else { Work::Late(job) };
+            let work = if early { Work::Early(run_job(job, &mut self.disk, stage)) } else { Work::Late(job) };
             let slot = life.jobs.put((scope, work));
             let event = Event::Job { node: self.place, life: self.lives, slot };
             stage.queue.push(begins + takes, event);
@@ -295,6 +299,15 @@ impl Node {
     pub(crate) fn replace_disk(&mut self, rng: &mut Rng) {
         self.disk = Disk::new(rng);
     }
+}
+
+/// Runs a job, here and now, on a disk as its weather is.
+pub(super) fn run_job(job: Job, disk: &mut Disk, stage: &mut Stage) -> Result<Answer, JobPanic> {
+    let answer = job.run(disk.shelf().failing(stage.disks.object_fails));
+    if disk.shelf().failed() > 0 {
+        stage.seen.hit(FaultKind::ObjectFailed);
+    }
+    answer
 }
 
 /// How many of the unsynced writes survive a crash.

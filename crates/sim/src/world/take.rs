@@ -2,7 +2,7 @@
 //! a turn is the driver's: syncs and jobs, frames, asks, wakes, then the disk.
 
 use super::life::{Ended, Work};
-use super::node::{Kept, Node};
+use super::node::{Kept, Node, run_job};
 use super::stage::Stage;
 use crate::FaultKind;
 use bytes::Bytes;
@@ -71,7 +71,7 @@ impl Node {
         stage.stats.jobs += 1;
         let answer = match work {
             Work::Early(answer) => answer,
-            Work::Late(job) => job.run(self.disk.shelf()),
+            Work::Late(job) => run_job(job, &mut self.disk, stage),
         };
         if answer.is_err() {
             stage.seen.hit(FaultKind::JobPanicked);

@@ -24,7 +24,7 @@ pub const MADE_WAY: &str = "a leader makes way for a preferred voter";
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 24] = [
+const PATHS: [Path; 25] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),
@@ -36,6 +36,7 @@ const PATHS: [Path; 24] = [
     ("a snapshot is sent", |c| c.snapshots_sent),
     ("a snapshot is installed", |c| c.snapshots_installed),
     (SNAPSHOT_REFUSED, |c| c.snapshots_refused),
+    ("an object of a snapshot is not to be had", |c| c.snapshots_unread),
     ("a voter under another journal is not counted", |c| c.strangers),
     ("a log is compacted", |c| c.compactions),
     ("a proposal is forwarded", |c| c.forwarded),

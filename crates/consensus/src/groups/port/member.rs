@@ -3,7 +3,7 @@
 use super::jobs::JobPlace;
 use crate::groups::agenda::Place;
 use crate::raft::{self, FoldedPort, Raft, RaftConfig, RaftPort};
-use quorate_core::{Answer, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine};
+use quorate_core::{Answer, JobPanic, NoDecider, Port, PortCx, Reason, ScopeId, StateMachine};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -47,8 +47,10 @@ impl<S: StateMachine> Thing<S> {
 }
 
 impl<S: StateMachine> Member<S> {
-    pub fn new(state: S, config: &Arc<RaftConfig>) -> Member<S> {
-        Member::Awake(Awake::of(RaftPort::new(state, NoDecider, config.clone())).into())
+    pub fn new(state: S, config: &Arc<RaftConfig>, scope: ScopeId) -> Member<S> {
+        let mut port = RaftPort::new(state, NoDecider, config.clone());
+        Port::<Raft>::placed(&mut port, scope);
+        Member::Awake(Awake::of(port).into())
     }
 
     /// The member, awake.

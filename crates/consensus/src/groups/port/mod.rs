@@ -12,12 +12,15 @@ pub use ask::{GroupsNotice, GroupsStatus};
 pub use handle::GroupsHandle;
 
 use super::agenda::Agenda;
+use super::ids::scramble;
 use super::{Cmd, Event, GroupId, Groups, NotCreated};
 use crate::raft::{self, Raft, RaftConfig, RaftNotice};
 use ask::Ask;
 use jobs::Jobs;
 use member::{Awake, Member, Thing};
-use quorate_core::{Answer, Job, JobPanic, Notice, Port, PortCx, Promise, Reason, StateMachine, Time};
+use quorate_core::{
+    Answer, Job, JobPanic, Notice, Port, PortCx, Promise, Reason, ScopeId, StateMachine, Time,
+};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ type Make<S> = Box<dyn FnMut(GroupId) -> S + Send>;
 /// Holds the state machines of many groups behind [`Groups`].
 pub struct GroupsPort<S: StateMachine> {
     make: Make<S>,
+    scope: ScopeId,
     config: Arc<RaftConfig>,
     members: BTreeMap<GroupId, Member<S>>,
     agenda: Agenda,
@@ -47,6 +51,7 @@ impl<S: StateMachine> GroupsPort<S> {
     pub fn new(make: impl FnMut(GroupId) -> S + Send + 'static, config: &super::GroupsConfig) -> Self {
         GroupsPort {
             make: Box::new(make),
+            scope: ScopeId(0),
             config: Arc::new(config.raft.clone()),
             members: BTreeMap::new(),
             agenda: Agenda::default(),
@@ -78,7 +83,9 @@ impl<S: StateMachine> GroupsPort<S> {
     fn open(&mut self, group: GroupId) {
         if !self.members.contains_key(&group) {
             let state = (self.make)(group);
-            self.members.insert(group, Member::new(state, &self.config));
+            // Each group's objects are apart from those of others.
+            let scope = ScopeId(scramble(self.scope.0 ^ scramble(group.0)));
+            self.members.insert(group, Member::new(state, &self.config, scope));
         }
     }
 
@@ -164,6 +171,10 @@ impl<S: StateMachine> GroupsPort<S> {
 
 impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
     type Ask = Ask;
+
+    fn placed(&mut self, scope: ScopeId) {
+        self.scope = scope;
+    }
 
     fn ask(&mut self, ask: Ask, cx: &mut PortCx<'_, Groups>) {
         match ask {

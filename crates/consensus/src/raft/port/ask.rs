@@ -155,7 +155,14 @@ pub enum RaftNotice {
         /// The last entry it stands for.
         at: LogId,
         /// Bytes.
-        bytes: usize,
+        bytes: u64,
+    },
+    /// A snapshot could not be written; the log stays as it is, and there will be another try.
+    NotTaken {
+        /// The last entry it would have stood for.
+        at: LogId,
+        /// Why.
+        why: String,
     },
     /// The state was replaced by a leader's snapshot.
     Installed {

@@ -1,8 +1,8 @@
 //! A port whose replica sleeps: the state machine, its sessions, and the numbers that must not be given twice.
 
-use super::{Leading, Machine, RaftPort};
+use super::{Leading, Machine, RaftPort, objects::Objects};
 use crate::raft::{Index, LogId, RaftConfig, Term};
-use quorate_core::{NoDecider, StateMachine};
+use quorate_core::{NoDecider, ScopeId, StateMachine};
 use std::sync::Arc;
 
 /// An idle port, folded small.
@@ -12,7 +12,9 @@ pub(crate) struct FoldedPort<S> {
     next_read: u64,
     changes: u64,
     whole: Option<Index>,
-    log_bytes_applied: usize,
+    applied_since: (usize, u64),
+    scope: ScopeId,
+    made: u64,
     /// The term that this replica leads, and its first entry.
     leads: Option<(Term, Index)>,
     led: Term,
@@ -34,7 +36,9 @@ impl<S: StateMachine> FoldedPort<S> {
         port.next_read = self.next_read;
         port.changing.go_on_from(self.changes);
         port.whole = self.whole;
-        port.log_bytes_applied = self.log_bytes_applied;
+        port.applied_since = self.applied_since;
+        port.scope = self.scope;
+        port.objects = Objects::swept(self.made);
         (port.committed, port.handed) = (applied, applied);
         port.leading = self.leads.map(|(term, first)| Leading { term, first, ready: true });
         port.led = self.led;
@@ -60,7 +64,9 @@ impl<S: StateMachine> RaftPort<S> {
             && !self.serialising
             && self.poisoned.is_none()
             && self.leading.as_ref().is_none_or(|leading| leading.ready)
-            && self.log_bytes_applied < self.config.snapshot_log_bytes;
+            && self.postponed.is_none()
+            && !self.snapshot_lost
+            && self.objects.is_idle();
         nobody_waits && nothing_to_do && applied == Some(self.committed)
     }
 
@@ -77,7 +83,9 @@ impl<S: StateMachine> RaftPort<S> {
                 next_read: self.next_read,
                 changes: self.changing.requests(),
                 whole: self.whole,
-                log_bytes_applied: self.log_bytes_applied,
+                applied_since: self.applied_since,
+                scope: self.scope,
+                made: self.objects.made(),
                 leads: self.leading.map(|leading| (leading.term, leading.first)),
                 led: self.led,
             }),

@@ -1,49 +1,138 @@
 //! What a port has done elsewhere: applying, serialising, restoring. The state machine travels into these jobs and
 //! comes back with their answers.
 
-use super::{APPLY_BYTES, Done, Machine, RaftPort};
-use crate::raft::{Batch, Mutation, Raft};
-use quorate_core::{Decider, Job, StateMachine};
+use super::{APPLY_BYTES, Done, Errand, Machine, RaftNotice, RaftPort, Unthawed};
+use crate::raft::{Batch, Cmd, Mutation, NotRestored, Raft, Snapshot};
+use bytes::Bytes;
+use quorate_core::{BlobId, Decider, Job, PortCx, StateMachine};
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
-    /// A snapshot is taken once enough log was applied: the view is frozen where the state is, serialised
-    /// elsewhere.
-    pub(super) fn freeze(&mut self) -> Option<Job> {
+    /// A snapshot is taken once enough log was applied, by bytes or by entries: the view is frozen where the state is,
+    /// serialised elsewhere.
+    pub(super) fn freeze(&mut self, raft: &Raft) -> Option<Job> {
         if self.serialising && self.config.suffers(Mutation::TriggerLost) {
-            self.log_bytes_applied = 0;
+            self.applied_since = (0, 0);
         }
-        if self.serialising || self.log_bytes_applied < self.config.snapshot_log_bytes {
+        let (bytes, entries) = self.applied_since;
+        let due = bytes >= self.config.snapshot_log_bytes
+            || entries >= self.config.snapshot_log_entries
+            || self.snapshot_lost;
+        if self.serialising || !due || self.machine.is_none() {
             return None;
         }
+        let blob = self.objects.next(raft.incarnation())?;
         let machine = self.machine.take()?;
         self.serialising = true;
-        self.log_bytes_applied = 0;
+        (self.applied_since, self.snapshot_lost) = ((0, 0), false);
         Some(Job::own(move |_| {
             let frozen = machine.freeze();
-            Done::<S>::Frozen { machine, frozen }
+            Done::<S>::Frozen { machine, frozen, blob }
         }))
     }
 
     pub(super) fn serialise(&mut self) -> Option<Job> {
-        let frozen = self.frozen.take()?;
-        let without_sessions = self.config.suffers(Mutation::SnapshotWithoutSessions);
-        Some(Job::pool(move |_| {
+        let (frozen, number) = self.frozen.take()?;
+        let (id, config) = (BlobId { scope: self.scope, number }, self.config.clone());
+        Some(Job::pool(move |blobs| {
             let at = frozen.at;
-            Done::<S>::Serialised { at, data: frozen.encode(without_sessions) }
+            Done::<S>::Serialised { at, blob: id.number, written: frozen.write(id, &config, blobs) }
         }))
     }
 
     pub(super) fn thaw(&mut self) -> Option<Job> {
         let machine = self.machine.take()?;
         let (snapshot, answer) = self.incoming.take()?;
-        let at = snapshot.last;
         // It goes before entries that were committed since it came, so the state never goes back: a snapshot is
         // told of only when it is beyond what was committed by then.
-        self.handed = self.handed.max(at.index);
-        Some(Job::own(move |_| match Machine::thaw(at, &snapshot.data) {
-            Ok(machine) => Done::<S>::Thawed { machine, at, result: Ok(()), answer },
-            Err(why) => Done::Thawed { machine, at, result: Err(why), answer },
+        self.handed = self.handed.max(snapshot.last.index);
+        let scope = self.scope;
+        Some(Job::own(move |blobs| match Machine::thaw(&snapshot, scope, blobs) {
+            Ok(machine) => Done::<S>::Thawed { machine, snapshot, result: Ok(()), answer },
+            Err(why) => Done::Thawed { machine, snapshot, result: Err(why), answer },
         }))
+    }
+
+    /// A job that had the state, or a view of it, is through.
+    pub(super) fn ended(&mut self, done: Done<S>, cx: &mut PortCx<'_, Raft>) {
+        match done {
+            Done::Applied { machine, outcomes, bytes, entries } => {
+                let applied = machine.applied;
+                self.machine = Some(machine);
+                self.applied_since = (self.applied_since.0 + bytes, self.applied_since.1 + entries);
+                self.promises.applied(applied, outcomes);
+                self.propose_again(cx);
+                self.after_change(cx);
+            }
+            Done::Thawed { machine, snapshot, result, answer } => {
+                self.machine = Some(machine);
+                self.thawed(snapshot, result, answer, cx);
+            }
+            Done::Frozen { machine, frozen, blob } => {
+                self.machine = Some(machine);
+                self.frozen = Some((frozen, blob));
+                // Whoever came while it was away.
+                self.answer_reads();
+                self.decide(cx);
+            }
+            Done::Serialised { at, blob, written } => {
+                self.serialising = false;
+                match written {
+                    Ok((total, crc)) => {
+                        cx.notice(RaftNotice::Compacted { at, bytes: total });
+                        cx.command(Cmd::Snapshot { at, blob, total, crc });
+                        if self.config.suffers(Mutation::RecordBeforeObject) {
+                            // The planted bug: only now it becomes whole.
+                            self.objects.push(Errand::Store {
+                                blob,
+                                offset: total,
+                                total,
+                                data: Bytes::new(),
+                            });
+                        }
+                    }
+                    // The log stays, and the next trigger is another try.
+                    Err(why) => cx.notice(RaftNotice::NotTaken { at, why }),
+                }
+            }
+        }
+    }
+
+    /// A snapshot was restored, or could not be.
+    pub(super) fn thawed(
+        &mut self,
+        snapshot: Snapshot,
+        result: Result<(), Unthawed>,
+        answer: bool,
+        cx: &mut PortCx<'_, Raft>,
+    ) {
+        let at = snapshot.last;
+        let result = match result {
+            Ok(()) => {
+                self.promises.skipped(at.index);
+                self.propose_again(cx);
+                self.committed = self.committed.max(at.index);
+                self.applied_since = (0, 0);
+                Ok(())
+            }
+            // At a start there is no state before that could stay: it waits until the disk reads it ...
+            Err(Unthawed { why: NotRestored::Unread, text }) if !answer => {
+                self.postponed = Some((cx.now + self.config.election_timeout, snapshot));
+                return cx.notice(RaftNotice::NotInstalled { why: text });
+            }
+            // ... and does not guess where it is damaged.
+            Err(Unthawed { text, .. }) if !answer => return self.poison(text, cx),
+            Err(Unthawed { why, text }) => {
+                cx.notice(RaftNotice::NotInstalled { why: text });
+                Err(why)
+            }
+        };
+        if answer {
+            if result.is_ok() {
+                cx.notice(RaftNotice::Installed { at });
+            }
+            cx.command(Cmd::Installed { result });
+        }
+        self.after_change(cx);
     }
 
     pub(super) fn apply(&mut self, raft: &Raft) -> Option<Job> {
@@ -66,7 +155,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let mut machine = self.machine.take()?;
         Some(Job::own(move |_| {
             let outcomes = machine.apply(&batches, upto, &wanted);
-            Done::<S>::Applied { machine, outcomes, bytes }
+            Done::<S>::Applied { machine, outcomes, bytes, entries: upto - applied }
         }))
     }
 }

@@ -13,11 +13,13 @@ mod handover;
 mod jobs;
 mod leaderless;
 mod machine;
+mod objects;
 mod one;
 mod promises;
 mod propose;
 mod reads;
 mod sessions;
+mod stream;
 mod through_leader;
 
 pub(crate) use ask::Ask;
@@ -26,17 +28,17 @@ pub(crate) use folded::FoldedPort;
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
 
-use super::{Cmd, Event, Index, LogId, Raft, RaftConfig, Snapshot, Term};
+use super::{Cmd, Event, Index, LogId, NotRestored, Raft, RaftConfig, Snapshot, Term};
 use ask::Reader;
-use bytes::Bytes;
 use changing::Changing;
 use gathering::Gathering;
 use handover::Handover;
 use leaderless::{Leaderless, Request};
-use machine::{Frozen, Machine, Outcome};
+use machine::{Frozen, Machine, Outcome, Unthawed};
+use objects::{Errand, Errands, Objects};
 use promises::{Promises, Waiter, reason};
 use quorate_core::{
-    Answer, Corrupt, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, StateMachine, Time,
+    Answer, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, ScopeId, StateMachine, Time,
 };
 use sessions::{Bounds, Envelope, Sessions};
 use std::collections::VecDeque;
@@ -75,9 +77,17 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     handed: Index,
     /// A snapshot to be put in place, and whether Raft waits for an answer.
     incoming: Option<(Snapshot, bool)>,
-    log_bytes_applied: usize,
-    /// A view that no job serialises yet.
-    frozen: Option<Frozen<S::Frozen>>,
+    /// The snapshot to begin with, while its disk refuses to read it, and when it is asked again. Nothing is applied before.
+    postponed: Option<(Time, Snapshot)>,
+    /// Bytes and entries of log that were applied since the last snapshot.
+    applied_since: (usize, u64),
+    /// The last snapshot turned out to be damaged.
+    snapshot_lost: bool,
+    /// Under which this scope's objects are kept.
+    scope: ScopeId,
+    objects: Objects,
+    /// A view that no job serialises yet, and the number of the object that it becomes.
+    frozen: Option<(Frozen<S::Frozen>, u64)>,
     serialising: bool,
     leading: Option<Leading>,
     /// The term of the last leader that was known.
@@ -103,10 +113,10 @@ fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 enum Done<S: StateMachine> {
-    Applied { machine: Machine<S>, outcomes: Vec<(LogId, Outcome<S::Reply>)>, bytes: usize },
-    Thawed { machine: Machine<S>, at: LogId, result: Result<(), Corrupt>, answer: bool },
-    Frozen { machine: Machine<S>, frozen: Frozen<S::Frozen> },
-    Serialised { at: LogId, data: Option<Bytes> },
+    Applied { machine: Machine<S>, outcomes: Vec<(LogId, Outcome<S::Reply>)>, bytes: usize, entries: u64 },
+    Thawed { machine: Machine<S>, snapshot: Snapshot, result: Result<(), Unthawed>, answer: bool },
+    Frozen { machine: Machine<S>, frozen: Frozen<S::Frozen>, blob: u64 },
+    Serialised { at: LogId, blob: u64, written: Result<(u64, u32), String> },
 }
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
@@ -136,7 +146,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             committed: 0,
             handed: 0,
             incoming: None,
-            log_bytes_applied: 0,
+            postponed: None,
+            applied_since: (0, 0),
+            snapshot_lost: false,
+            scope: ScopeId(0),
+            objects: Objects::default(),
             frozen: None,
             serialising: false,
             leading: None,
@@ -259,12 +273,16 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         cx.notice(RaftNotice::Poisoned { why });
         // One that cannot apply should not lead, and restores nothing.
         cx.command(Cmd::Abstain);
-        cx.command(Cmd::Installed { ok: false });
+        cx.command(Cmd::Installed { result: Err(NotRestored::Unfit) });
     }
 }
 
 impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     type Ask = Ask<S, D>;
+
+    fn placed(&mut self, scope: ScopeId) {
+        self.scope = scope;
+    }
 
     fn ask(&mut self, ask: Ask<S, D>, cx: &mut PortCx<'_, Raft>) {
         if let Some(why) = self.poisoned.clone() {
@@ -343,7 +361,14 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 self.committed = self.committed.max(snapshot.last.index);
                 self.incoming = Some((snapshot, false));
             }
-            Event::Install(_) if self.poisoned.is_some() => cx.command(Cmd::Installed { ok: false }),
+            event @ (Event::Keep { .. }
+            | Event::Discard { .. }
+            | Event::ReadPiece { .. }
+            | Event::StorePiece { .. }
+            | Event::Resume { .. }) => self.objects.event(event, self.poisoned.is_some(), cx),
+            Event::Install(_) if self.poisoned.is_some() => {
+                cx.command(Cmd::Installed { result: Err(NotRestored::Unfit) })
+            }
             Event::Install(snapshot) => self.incoming = Some((snapshot, true)),
             Event::Elected { term, first } => {
                 self.leading = Some(Leading { term, first, ready: false });
@@ -382,13 +407,17 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     }
 
     fn job(&mut self, raft: &Raft) -> Option<Job> {
-        if self.poisoned.is_some() {
+        // What is not needed is removed whatever became of the state.
+        if let Some(job) = self.objects.job(self.scope) {
+            return Some(job);
+        }
+        if self.poisoned.is_some() || self.postponed.is_some() {
             return None;
         }
         if self.incoming.is_some() {
             return self.thaw();
         }
-        self.serialise().or_else(|| self.freeze()).or_else(|| self.apply(raft))
+        self.serialise().or_else(|| self.freeze(raft)).or_else(|| self.apply(raft))
     }
 
     fn done(&mut self, answer: Result<Answer, JobPanic>, cx: &mut PortCx<'_, Raft>) {
@@ -396,53 +425,16 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Ok(answer) => answer.downcast::<Done<S>>(),
             Err(JobPanic(why)) => return self.poison(why, cx),
         };
-        let Ok(done) = done else { return };
-        match *done {
-            Done::Applied { machine, outcomes, bytes } => {
-                let applied = machine.applied;
-                self.machine = Some(machine);
-                self.log_bytes_applied += bytes;
-                self.promises.applied(applied, outcomes);
-                self.propose_again(cx);
-                self.after_change(cx);
-            }
-            Done::Thawed { machine, at, result, answer } => {
-                let ok = result.is_ok();
-                self.machine = Some(machine);
-                match result {
-                    Ok(()) => {
-                        self.promises.skipped(at.index);
-                        self.propose_again(cx);
-                        self.committed = self.committed.max(at.index);
-                        self.log_bytes_applied = 0;
-                    }
-                    // At a start there is no state before that could stay.
-                    Err(why) if !answer => return self.poison(why.to_string(), cx),
-                    Err(why) => cx.notice(RaftNotice::NotInstalled { why: why.to_string() }),
+        let done = match done {
+            Ok(done) => done,
+            Err(other) => {
+                if let Ok(came) = other.downcast::<Errands>() {
+                    self.snapshot_lost |= self.objects.done(*came, cx);
                 }
-                if answer {
-                    cx.command(Cmd::Installed { ok });
-                    if ok {
-                        cx.notice(RaftNotice::Installed { at });
-                    }
-                }
-                self.after_change(cx);
+                return;
             }
-            Done::Frozen { machine, frozen } => {
-                self.machine = Some(machine);
-                self.frozen = Some(frozen);
-                // Whoever came while it was away.
-                self.answer_reads();
-                self.decide(cx);
-            }
-            Done::Serialised { at, data } => {
-                self.serialising = false;
-                if let Some(data) = data {
-                    cx.notice(RaftNotice::Compacted { at, bytes: data.len() });
-                    cx.command(Cmd::Snapshot { at, data });
-                }
-            }
-        }
+        };
+        self.ended(*done, cx);
     }
 
     fn wake_at(&self) -> Time {
@@ -457,7 +449,8 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         let early = self.early.front().map_or(Time::NEVER, |(until, _)| *until).min(self.confirmed_until);
         let waiting = self.promises.deadline().min(self.leaderless.deadline());
         let moves = self.handover.0.deadline().min(self.changing.waiting.deadline());
-        waiting.min(moves).min(self.through_leader.deadline()).min(early).min(decider)
+        let again = self.postponed.as_ref().map_or(Time::NEVER, |(at, _)| *at);
+        waiting.min(moves).min(self.through_leader.deadline()).min(early).min(decider).min(again)
     }
 
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
@@ -473,6 +466,9 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         while self.early.front().is_some_and(|(until, _)| *until <= cx.now) {
             let Some((_, reader)) = self.early.pop_front() else { break };
             reader(Err(Reason::Deadline));
+        }
+        if let Some((_, snapshot)) = self.postponed.take_if(|(at, _)| *at <= cx.now) {
+            self.incoming.get_or_insert((snapshot, false));
         }
         self.decide(cx);
         self.gathering.leave(cx);

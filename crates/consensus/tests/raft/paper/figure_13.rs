@@ -4,13 +4,12 @@ use super::{F, L, M, alone, appends, lead, sent};
 use crate::cluster::{Cluster, ids};
 use crate::made::{self, append, entries};
 use crate::replication::terms;
-use bytes::Bytes;
-use quorate_consensus::raft::{AppendReply, Cmd, Event, Index, LogId, Msg, Outcome, RaftConfig, Record};
+use quorate_consensus::raft::{AppendReply, Event, Index, LogId, Msg, Outcome, RaftConfig, Record};
 
 const STATE: &[u8] = b"the whole state";
 
 fn piece(group: u64, term: u64, last: LogId, from: usize, upto: usize) -> Msg {
-    Msg::Snapshot(Box::new(made::piece(group, term, 1, &made::snapshot(last, STATE), from, upto)))
+    Msg::Snapshot(Box::new(made::piece(group, term, 1, last, STATE, from, upto)))
 }
 
 fn installs(cluster: &mut Cluster) -> Vec<LogId> {
@@ -45,7 +44,9 @@ fn a_snapshot_arrives_whole_however_it_is_cut() {
             cluster.deliver(L, F, piece(group, 1, last, from, (from + cut).min(STATE.len())));
         }
         let events = cluster.take_events(F);
-        assert!(events.iter().any(|e| matches!(e, Event::Install(s) if s.data == STATE && s.last == last)));
+        let whole =
+            |e: &Event| matches!(e, Event::Install(s) if cluster.data(F, s) == Some(STATE) && s.last == last);
+        assert!(events.iter().any(whole));
     }
 }
 
@@ -54,13 +55,13 @@ fn a_snapshot_arrives_whole_however_it_is_cut() {
 fn an_existing_or_partial_snapshot_with_a_smaller_index_is_discarded() {
     let (mut cluster, group) = alone(3);
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 3), 0, 15));
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     installs(&mut cluster);
     // Half of one, and then all of a newer one.
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 0, 7));
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 9), 0, 15));
     assert_eq!(installs(&mut cluster), [LogId::new(1, 9)]);
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     // The rest of the partial one comes late.
     cluster.deliver(L, F, piece(group, 1, LogId::new(1, 6), 7, 15));
     assert_eq!(installs(&mut cluster), []);
@@ -99,7 +100,7 @@ fn entries_behind_the_snapshots_last_one_are_retained_if_the_log_has_it_and_the_
         cluster.deliver(L, F, append(group, 3, LogId::ZERO, 0, vec![entries(1, 1, 3), entries(4, 2, 3)]));
         let last = LogId::new(term, index);
         cluster.deliver(L, F, piece(group, 3, last, 0, 15));
-        cluster.command(F, Cmd::Installed { ok: true });
+        cluster.installed(F, true);
         let has = log.get(index as usize - 1) == Some(&term);
         let kept = if has { &log[index as usize..] } else { &[] };
         assert_eq!(terms(&cluster, F), kept, "{last}");
@@ -109,7 +110,8 @@ fn entries_behind_the_snapshots_last_one_are_retained_if_the_log_has_it_and_the_
         assert_eq!(terms(&cluster, F), kept, "{last} after a restart");
         // "8. Reset state machine using snapshot contents": also at the next start.
         let events = cluster.take_events(F);
-        assert!(events.iter().any(|e| matches!(e, Event::Restore(s) if s.data == STATE)), "{last}");
+        let whole = |e: &Event| matches!(e, Event::Restore(s) if cluster.data(F, s) == Some(STATE));
+        assert!(events.iter().any(whole), "{last}");
     }
 }
 
@@ -126,7 +128,7 @@ fn each_server_compacts_by_itself() {
     for (at, id) in ids(3).into_iter().enumerate() {
         let index = 2 + at as Index;
         let term = cluster.raft(id).log().term_at(index).unwrap();
-        cluster.command(id, Cmd::Snapshot { at: LogId::new(term, index), data: Bytes::from_static(STATE) });
+        cluster.snapshot(id, LogId::new(term, index), STATE);
     }
     assert_eq!(
         ids(3).into_iter().map(|id| cluster.raft(id).log().base().index).collect::<Vec<_>>(),
@@ -145,7 +147,7 @@ fn the_entry_before_the_first_one_kept_is_known_by_name() {
     for (prev, fits) in [((1, 6), true), ((1, 7), false), ((3, 7), false)] {
         let (mut cluster, group) = alone(3);
         cluster.deliver(L, F, piece(group, 3, LogId::new(1, 6), 0, 15));
-        cluster.command(F, Cmd::Installed { ok: true });
+        cluster.installed(F, true);
         cluster.wire.clear();
         let prev = LogId::new(prev.0, prev.1);
         cluster.deliver(L, F, append(group, 3, prev, 0, vec![entries(prev.index + 1, 3, 1)]));
@@ -155,7 +157,7 @@ fn the_entry_before_the_first_one_kept_is_known_by_name() {
     }
     let (mut cluster, group) = alone(3);
     cluster.deliver(L, F, piece(group, 3, LogId::new(2, 6), 0, 15));
-    cluster.command(F, Cmd::Installed { ok: true });
+    cluster.installed(F, true);
     lead(&mut cluster, 3);
     let first = appends(&mut cluster).into_iter().map(|(_, append)| append.prev);
     assert_eq!(first.collect::<Vec<_>>(), [LogId::new(2, 6); 2]);

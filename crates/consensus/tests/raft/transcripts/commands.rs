@@ -3,7 +3,6 @@
 use super::stage::{Stage, founded};
 use super::words::{Done, duration, id, ids, number, roads};
 use crate::made::batch;
-use bytes::Bytes;
 use quorate_consensus::raft::{Change, Cmd, Commands, Founding, Index, LogId, Msg, Record, Term};
 use quorate_core::{Input, NodeId, Protocol};
 use std::time::Duration;
@@ -64,8 +63,9 @@ impl Stage {
             ["transfer", node, "to", to] => self.ask(id(node)?, Cmd::Transfer { to: Some(id(to)?) }),
             ["step-down", node] => self.ask(id(node)?, Cmd::StepDown),
             ["snapshot", node] => self.snapshot(id(node)?),
-            ["installed", node] => self.ask(id(node)?, Cmd::Installed { ok: true }),
-            ["not-installed", node] => self.ask(id(node)?, Cmd::Installed { ok: false }),
+            ["installed", node] => self.ask(id(node)?, Cmd::Installed { result: Ok(()) }),
+            ["not-installed", node] => self
+                .ask(id(node)?, Cmd::Installed { result: Err(quorate_consensus::raft::NotRestored::Unfit) }),
             ["slow-disk", nodes @ ..] => self.disks(&ids(nodes)?, false),
             ["fast-disk", nodes @ ..] => self.disks(&ids(nodes)?, true),
             ["sync", node] => {
@@ -92,6 +92,7 @@ impl Stage {
         match setting {
             "trailing-entries" => config.trailing_entries = value,
             "piece-bytes" => config.chunk_bytes = value as usize,
+            "piece-window" => config.snapshot_inflight_max = value as usize,
             "batch-bytes" => config.batch_bytes_max = value as usize,
             "inflight" => config.inflight_max = value as usize,
             _ => return Err("unknown setting".into()),
@@ -279,8 +280,9 @@ impl Stage {
         let raft = self.raft(id).ok_or("it is down")?;
         let commit = raft.commit();
         let at = LogId::new(raft.log().term_at(commit).ok_or("nothing is committed")?, commit);
-        let data = Bytes::from(format!("the state after {at}"));
-        self.ask(id, Cmd::Snapshot { at, data })
+        let node = self.nodes.get_mut(&id).ok_or("there is no such node")?;
+        let taken = node.objects.taken(at, format!("the state after {at}").as_bytes());
+        self.ask(id, taken)
     }
 
     fn disks(&mut self, whose: &[NodeId], at_once: bool) -> Done {

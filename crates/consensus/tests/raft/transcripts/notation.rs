@@ -81,7 +81,7 @@ fn why(why: NotPlaced) -> String {
 }
 
 fn snapshot(snapshot: &Snapshot) -> String {
-    format!("snapshot {} ({} bytes)", at(snapshot.last), snapshot.data.len())
+    format!("snapshot {} ({} bytes)", at(snapshot.last), snapshot.total)
 }
 
 fn or_nobody(id: Option<NodeId>) -> String {
@@ -212,6 +212,7 @@ impl Names {
             Record::Hard { term, vote } => format!("t{term} vote {}", or_nobody(*vote)),
             Record::Entries(entries) => batch(entries),
             Record::Snapshot(s) => snapshot(s),
+            Record::Receiving(s) => format!("receiving {}", snapshot(s)),
             Record::Begins(id) => format!("log begins behind {}", at(*id)),
             Record::AllMet => "all met".into(),
             Record::RolledBack { journal } => format!("journal {} is an old copy", journal.0),
@@ -228,6 +229,15 @@ impl Names {
                 format!("read {all} may be answered at {index}")
             }
             Event::ReadRefused { request, why: e } => format!("read {request} is refused: {}", why(*e)),
+            Event::Keep { .. } => "which objects are needed".into(),
+            Event::Discard { .. } => "an object is not needed any more".into(),
+            Event::ReadPiece { to, offset, bytes, .. } => {
+                format!("read bytes {offset}..{} for {}", offset + *bytes as u64, to.0)
+            }
+            Event::StorePiece { offset, data, .. } => {
+                format!("store bytes {offset}..{}", offset + data.len() as u64)
+            }
+            Event::Resume { .. } => "see how much is there".into(),
             Event::Restore(s) => format!("begin with {}", snapshot(s)),
             Event::Install(s) => format!("install {}", snapshot(s)),
             Event::Changed { request } => format!("change {request} is complete"),

@@ -3,11 +3,14 @@
 
 use super::notation::{Names, list};
 use crate::cluster::{Disk, founders_of};
-use quorate_consensus::raft::{Event, Founding, Index, Msg, Raft, RaftConfig, RaftCounters, Record, Term};
+use crate::objects::Objects;
+use quorate_consensus::raft::{
+    Cmd, Event, Founding, Index, Msg, Raft, RaftConfig, RaftCounters, Record, Term,
+};
 use quorate_core::{
     Boot, Cx, Effect, Hold, Input, JournalId, LinkState, NodeId, Outbox, Protocol, Rng, Time, Wall,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub struct Stage {
     pub nodes: BTreeMap<NodeId, Node>,
@@ -34,6 +37,9 @@ pub struct Stage {
 pub struct Node {
     pub life: Option<Life>,
     pub disk: Disk,
+    pub objects: Objects,
+    /// What its objects have to say.
+    answers: Vec<Cmd>,
     pub founding: Founding,
     pub boot: Boot,
     pub now: Time,
@@ -82,7 +88,8 @@ impl Stage {
         disk.write(self.given.remove(&id).unwrap_or_default());
         let boot = Boot { incarnation: 0, journal: JournalId(journal) };
         let rng = Rng::from_seed(id.0);
-        let node = Node { life: None, disk, founding, boot, now: Time(1_000_000_000), at_once: true, rng };
+        let (now, objects, answers) = (Time(1_000_000_000), Objects::default(), Vec::new());
+        let node = Node { life: None, disk, objects, answers, founding, boot, now, at_once: true, rng };
         self.nodes.insert(id, node);
     }
 
@@ -187,11 +194,16 @@ impl Stage {
                 }
             }
             let before = life.raft.counters();
-            life.raft.step(input, &mut Cx::new(node.now, Wall(0), &mut node.rng, &mut life.out));
-            self.names.cluster_of(life.raft.group());
-            let effects: Vec<_> = life.out.drain().collect();
-            for effect in effects {
-                self.carry_out(id, &mut node, &mut life, effect, depth);
+            let mut inputs = VecDeque::from([input]);
+            while let Some(input) = inputs.pop_front() {
+                life.raft.step(input, &mut Cx::new(node.now, Wall(0), &mut node.rng, &mut life.out));
+                self.names.cluster_of(life.raft.group());
+                let effects: Vec<_> = life.out.drain().collect();
+                for effect in effects {
+                    self.carry_out(id, &mut node, &mut life, effect, depth);
+                }
+                // What concerns objects is done at once.
+                inputs.extend(node.answers.drain(..).map(Input::Command));
             }
             for what in counted(&before, &life.raft.counters()) {
                 self.tell(depth, id, format!("counts {what}"));
@@ -252,8 +264,14 @@ impl Stage {
             }
             Effect::Emit { event, .. } => {
                 let text = self.names.event(&event);
-                self.tell(depth, id, format!("says {text}"));
+                // What it keeps at a start is of interest where there is something.
+                if !matches!(&event, Event::Keep { blobs } if blobs.is_empty()) {
+                    self.tell(depth, id, format!("says {text}"));
+                }
                 self.check(id, life, &event);
+                if let Ok(Some(command)) = node.objects.on(event) {
+                    node.answers.push(command);
+                }
             }
         }
     }

@@ -2,8 +2,7 @@
 
 use super::{Cluster, change, sole_voters, with_newcomers, works};
 use crate::cluster::ids;
-use bytes::Bytes;
-use quorate_consensus::raft::{Change, Cmd, Event, Founding, LogId, RaftConfig};
+use quorate_consensus::raft::{Change, Event, Founding, LogId, RaftConfig};
 use quorate_core::{Input, JournalId, NodeId};
 
 /// How far a change came, in messages delivered, before `strike`.
@@ -77,7 +76,7 @@ fn a_snapshot_taken_during_a_change_carries_both_bodies() {
     assert_eq!(sole_voters(&cluster, leader), voters);
     // A machine that is slow to apply has come to the joint entry, and the snapshot ends there.
     let at = LogId::new(cluster.raft(leader).term(), cluster.raft(leader).configuration().unwrap().0 - 1);
-    cluster.command(leader, Cmd::Snapshot { at, data: Bytes::from_static(b"joint") });
+    cluster.snapshot(leader, at, b"joint");
     let snapshot = cluster.raft(leader).snapshot().unwrap().clone();
     assert!(snapshot.last == at && snapshot.configuration.is_joint());
     // One that begins with it has both bodies, and only the incoming one when it has the entry behind it.
@@ -86,7 +85,7 @@ fn a_snapshot_taken_during_a_change_carries_both_bodies() {
     while cluster.take_events(newcomer).iter().all(|event| !matches!(event, Event::Install(_))) {
         cluster.pass(1);
     }
-    cluster.command(newcomer, Cmd::Installed { ok: true });
+    cluster.installed(newcomer, true);
     let (since, configuration) = cluster.raft(newcomer).configuration().unwrap();
     assert_eq!((since, configuration), (at.index, &*snapshot.configuration));
     cluster.pass(100);
