@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const HELP: &str = "\
 cargo run --release --example campaign -- [OPTIONS]
 
-  --protocol NAME     which campaign: raft or work (default raft)
+  --protocol NAME     which campaign: raft, groups or work (default raft)
   --seeds A..B        which seeds (default 0..1000)
   --jobs N            on how many threads (default: as many as there are cores); the results are the same
   --mutation NAME     plant this bug: the campaign should fail

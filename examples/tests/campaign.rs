@@ -20,6 +20,11 @@ fn raft_keeps_its_promises_under_every_fault() {
 }
 
 #[test]
+fn many_groups_keep_their_promises_asleep_and_awake_under_every_fault() {
+    is_clean("groups", 0..300);
+}
+
+#[test]
 fn work_is_neither_lost_nor_done_twice_under_every_fault() {
     is_clean("work", 0..250);
 }
@@ -101,6 +106,11 @@ caught! {
     a_voter_that_forgets_its_leader_is_caught: "unbound-by-newer-term",
     a_vote_for_a_shorter_log_is_caught: "vote-for-shorter-log",
     a_second_vote_in_a_term_is_caught: "vote-twice",
+    claims_that_nobody_checks_are_caught: "claims-unchecked",
+    marks_of_groups_out_of_step_are_caught: "marks-out-of-step",
+    a_removal_that_is_forgotten_is_caught: "removal-forgotten",
+    a_rewrite_that_drops_other_groups_is_caught: "rewrite-drops-others",
+    a_follower_that_sleeps_through_its_leaders_death_is_caught: "sleeps-through-death",
     a_record_before_its_object_is_caught: "record-before-object",
     a_pre_vote_that_counts_as_a_vote_is_caught: "pre-vote-counts-as-vote",
     a_pre_vote_that_frees_the_vote_is_caught: "pre-vote-frees-vote",
@@ -115,7 +125,7 @@ caught! {
 
 #[test]
 fn a_seed_is_the_same_run_each_time() {
-    for name in ["raft", "work"] {
+    for name in ["raft", "groups", "work"] {
         let hash = || campaign(name).campaign(1_000..1_005, None, |_| {}).trace_hash;
         assert_eq!(hash(), hash(), "{name}");
     }

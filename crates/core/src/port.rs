@@ -47,7 +47,19 @@ pub struct PortCx<'a, P: Protocol> {
     pub(crate) notices: &'a mut Vec<Box<dyn Notice>>,
 }
 
-impl<P: Protocol> PortCx<'_, P> {
+impl<'a, P: Protocol> PortCx<'a, P> {
+    /// A context that writes into these, for ports that hold others.
+    pub fn new(
+        now: Time,
+        wall: Wall,
+        rng: &'a mut Rng,
+        protocol: &'a P,
+        commands: &'a mut Vec<P::Cmd>,
+        notices: &'a mut Vec<Box<dyn Notice>>,
+    ) -> PortCx<'a, P> {
+        PortCx { now, wall, rng, protocol, commands, notices }
+    }
+
     /// Asks the protocol; taken before anything else comes in.
     pub fn command(&mut self, cmd: P::Cmd) {
         self.commands.push(cmd);

@@ -1,6 +1,7 @@
 //! What a node is: its scopes, its handles, and the wires between them. The same function builds it for a real
 //! node and for a simulated world; where it runs is said at the very end.
 
+use quorate_consensus::groups::{GroupId, Groups, GroupsConfig, GroupsConfigError, GroupsHandle, GroupsPort};
 use quorate_consensus::raft::{Founding, Raft, RaftConfig, RaftConfigError, RaftHandle, RaftPort};
 use quorate_core::{
     Assembly, ClusterId, Decider, Door, HostBuilder, HostError, NoDecider, NodeId, Port, Protocol, ScopeId,
@@ -102,6 +103,14 @@ pub enum Problem {
         scope: String,
         /// What is wrong.
         why: RaftConfigError,
+    },
+    /// The settings of a scope of many groups.
+    #[error("scope \"{scope}\": {why}")]
+    Groups {
+        /// Its name.
+        scope: String,
+        /// What is wrong.
+        why: GroupsConfigError,
     },
     /// Another scope's settings.
     #[error("scope \"{scope}\": {why}")]
@@ -238,6 +247,54 @@ impl NodeBuilder {
             },
         }
         RaftHandle::new(self.door(), scope)
+    }
+
+    /// Adds a scope of many groups, each a replicated state machine of its own that `make` makes the first state of. Groups
+    /// are created through the handle, at any time; see [`GroupsHandle::create`]. Those that are named here are there from
+    /// the start.
+    pub fn groups<S: StateMachine>(
+        &mut self,
+        name: &str,
+        groups: impl IntoIterator<Item = (GroupId, Founding)>,
+        make: impl FnMut(GroupId) -> S + Send + 'static,
+    ) -> GroupsHandle<S> {
+        self.groups_with(name, groups, make, GroupsConfig::default())
+    }
+
+    /// The same with settings.
+    pub fn groups_with<S: StateMachine>(
+        &mut self,
+        name: &str,
+        groups: impl IntoIterator<Item = (GroupId, Founding)>,
+        make: impl FnMut(GroupId) -> S + Send + 'static,
+        config: GroupsConfig,
+    ) -> GroupsHandle<S> {
+        let scope = ScopeId::new("groups", name, 0);
+        let again = self.frames.iter().any(|(other, _)| other == name);
+        let named: Vec<(GroupId, Founding)> = groups.into_iter().collect();
+        let refuse = |why| Problem::Groups { scope: name.to_owned(), why };
+        for (_, founding) in &named {
+            match founding.validated() {
+                Ok(voters) if matches!(founding, Founding::Found(_)) && !voters.contains(&self.id) => {
+                    self.problems.push(Problem::NotAVoter { node: self.id, voters });
+                }
+                Ok(_) => {}
+                Err(why) => self.problems.push(refuse(why.into())),
+            }
+        }
+        match Groups::new(self.id, config.clone()) {
+            _ if again => self.problems.push(Problem::ScopeTwice(name.to_owned())),
+            Ok(_) if named.len() > config.groups_max => {
+                self.problems.push(refuse(GroupsConfigError::TooMany(named.len())));
+            }
+            Ok(mut groups) => {
+                named.into_iter().for_each(|(group, founding)| groups.begin_with(group, founding));
+                self.frames.push((name.to_owned(), config.frame_bytes_max()));
+                self.host.scope(scope, groups, GroupsPort::new(make, &config));
+            }
+            Err(why) => self.problems.push(refuse(why)),
+        }
+        GroupsHandle::new(self.door(), scope)
     }
 
     /// Adds a protocol of your own: an equal of those of this library.

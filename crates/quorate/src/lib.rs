@@ -5,6 +5,7 @@
 //! Where things are:
 //! * [`Node`]: what a node is made of, and where it runs.
 //! * [`raft`]: a replicated state machine, its handle, its sessions.
+//! * [`groups`]: thousands of them on a node, as one scope.
 //! * [`recovery`]: what to do when a quorum of its disks is gone for ever.
 //! * [`transport`], [`journal`]: what connects a node with the world outside, and suites to test your own.
 //! * `sim`: the same nodes in a world that replays from one integer (feature `sim`).
@@ -41,7 +42,7 @@ pub mod recovery;
 pub mod work;
 
 pub use builder::{ConfigError, Node, NodeBuilder, NodeError, Problem};
-pub use quorate_consensus::raft;
+pub use quorate_consensus::{groups, raft};
 pub use quorate_core::{
     AgentId, Applied, Assembly, Boot, ClusterId, Corrupt, Cx, Decider, Door, Failure, Input, Job, JournalId,
     LinkState, NoDecider, NodeId, Notice, Port, PortCx, Promise, Protocol, Reason, Rng, ScopeId,

@@ -2,6 +2,7 @@
 
 mod agents;
 pub mod checkers;
+mod groups;
 pub mod kv;
 mod on_raft;
 mod oracle;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use quorate::core::wire::decode;
 use quorate::raft::{self, Raft, RaftPort};
 use quorate::sim::{Campaign, FaultKind, Outcome, Progress, Report, World};
-use quorate::{Decider, NodeId, ScopeId, StateMachine};
+use quorate::{Decider, NodeId, ScopeId, StateMachine, Wire};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -73,18 +74,23 @@ impl<'a> Run<'a> {
                 }
             });
         }
+        self.tell_as::<A, raft::Msg>(world, scopes);
+    }
+
+    /// The same with messages of another type.
+    fn tell_as<A, M: Wire + std::fmt::Debug>(&mut self, world: &mut World<A>, scopes: &'static [ScopeId]) {
         if let Some(writer) = self.trace.take() {
             world.trace_to(writer);
             world.describe(move |scope, bytes| {
                 let bytes = scopes.contains(&scope).then(|| Bytes::copy_from_slice(bytes))?;
-                decode::<raft::Msg>(bytes).ok().map(|message| format!("{message:?}"))
+                decode::<M>(bytes).ok().map(|message| format!("{message:?}"))
             });
         }
     }
 }
 
 /// All campaigns.
-pub const PROTOCOLS: [Protocol; 2] = [on_raft::PROTOCOL, work::PROTOCOL];
+pub const PROTOCOLS: [Protocol; 3] = [on_raft::PROTOCOL, groups::PROTOCOL, work::PROTOCOL];
 
 /// Seeds from which on a campaign fails when an expected fault or path never happened: fewer may miss one by chance.
 pub const ENOUGH_SEEDS: u64 = 1000;

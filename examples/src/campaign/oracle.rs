@@ -6,6 +6,11 @@ use quorate::raft::Mutation;
 /// A campaign's name, a planted bug's, and the seeds within which it must be caught, counted from 0. A few times
 /// what was measured, so that a harmless change of what seeds mean does not fail.
 const BUDGETS: &[(&str, &str, u64)] = &[
+    ("groups", "claims-unchecked", 6_000),
+    ("groups", "marks-out-of-step", 500),
+    ("groups", "removal-forgotten", 500),
+    ("groups", "rewrite-drops-others", 100),
+    ("groups", "sleeps-through-death", 1_500),
     ("raft", "ack-before-sync", 500),
     ("raft", "append-without-previous", 200),
     ("raft", "change-too-early", 2_000),

@@ -2,7 +2,7 @@
 //! the same in the log, in the journal and in every message; entries are lent out of it.
 
 use super::{Commands, Configuration, Index, LogId, Term, payload::Payload};
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use quorate_core::{Decoder, Encoder, WireError};
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +179,29 @@ impl Batch {
         let mut entries = self.entries();
         while entries.next < index && entries.next().is_some() {}
         self.bytes.len() - entries.rest.len()
+    }
+
+    /// The same entries in as few batches as there can be, in memory of their own. (Which record each came by is lost.)
+    pub(super) fn joined<'a>(batches: impl Iterator<Item = &'a Batch>, bytes_max: usize) -> Vec<Batch> {
+        let mut all: Vec<(Batch, BytesMut)> = Vec::new();
+        for batch in batches {
+            match all.last_mut() {
+                Some((last, bytes))
+                    if batch.kind == EntryKind::Command
+                        && (last.kind, last.term) == (batch.kind, batch.term)
+                        && bytes.len() + batch.len() <= bytes_max
+                        && last.count.checked_add(batch.count).is_some() =>
+                {
+                    last.count += batch.count;
+                    bytes.extend_from_slice(&batch.bytes);
+                }
+                _ => all.push((batch.clone(), BytesMut::from(&batch.bytes[..]))),
+            }
+        }
+        // Written once more, so that none keeps room that it does not need.
+        all.into_iter()
+            .map(|(batch, bytes)| Batch { bytes: Bytes::copy_from_slice(&bytes).into(), ..batch })
+            .collect()
     }
 
     pub(super) fn encode(&self, to: &mut Encoder<'_>) {

@@ -213,7 +213,7 @@ impl Configuration {
     }
 
     /// Bytes of its encoding.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         postcard::to_stdvec(self).map_or(0, |bytes| bytes.len())
     }
 

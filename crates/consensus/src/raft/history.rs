@@ -31,6 +31,21 @@ impl History {
         self.known.back().map_or(0, |(index, _)| *index)
     }
 
+    /// That of the founding, while nothing else stands for it.
+    pub fn of_founding(&self) -> Option<&Arc<Configuration>> {
+        self.known.front().filter(|(since, _)| *since == 0).map(|(_, configuration)| configuration)
+    }
+
+    /// All of them, in order, and whether the first one came by no entry that could be overwritten.
+    pub fn into_parts(self) -> (VecDeque<(Index, Arc<Configuration>)>, bool) {
+        (self.known, self.settled)
+    }
+
+    /// What [`History::into_parts`] was given.
+    pub fn from_parts(known: VecDeque<(Index, Arc<Configuration>)>, settled: bool) -> History {
+        History { known, settled }
+    }
+
     /// The one as of this entry.
     pub fn at(&self, index: Index) -> Option<&Arc<Configuration>> {
         self.known.iter().rev().find(|(since, _)| *since <= index).map(|(_, configuration)| configuration)

@@ -24,6 +24,8 @@ pub(super) struct Leader {
     pub round: u64,
     pub reads: Reads,
     pub heartbeat_at: Time,
+    /// When it spoke to all followers last.
+    pub said_at: Time,
     pub quorum_check_at: Time,
     /// When followers are told a commit index that no append has carried yet.
     pub notice_at: Time,
@@ -56,8 +58,9 @@ impl Raft {
             matched: 0,
             round: 1,
             reads: Reads::default(),
-            heartbeat_at: cx.now + self.config.heartbeat,
-            quorum_check_at: cx.now + self.config.heartbeat,
+            heartbeat_at: self.next_beat(cx.now),
+            said_at: cx.now,
+            quorum_check_at: self.next_beat(cx.now),
             notice_at: Time::NEVER,
             piece_at: Time::NEVER,
             uncommitted: VecDeque::new(),
@@ -359,13 +362,13 @@ impl Raft {
     /// those as well who do not answer.
     pub(super) fn broadcast(&mut self, cx: &mut Cx<'_, Raft>) {
         let (now, wall, leases) = (cx.now, cx.wall, self.config.lease_drift_ppm.is_some());
-        let heartbeat = now + self.config.heartbeat;
+        let heartbeat = self.next_beat(now);
         let Some(leader) = self.leader_mut() else { return };
         let is_heartbeat = leader.heartbeat_at <= now;
         if leases && is_heartbeat {
             leader.beat(now, wall);
         }
-        leader.heartbeat_at = heartbeat;
+        (leader.heartbeat_at, leader.said_at) = (heartbeat, now);
         leader.notice_at = Time::NEVER;
         let mut shared: Option<Index> = None;
         let same =
@@ -412,8 +415,9 @@ impl Raft {
     fn check_quorum(&mut self, cx: &mut Cx<'_, Raft>) {
         let (timeout, heartbeat) = (self.config.election_timeout, self.config.heartbeat);
         let now = cx.now;
+        let next = self.next_beat(now);
         let Some(leader) = self.leader_mut() else { return };
-        leader.quorum_check_at = now + heartbeat;
+        leader.quorum_check_at = next;
         self.forget_silent_learners(now);
         if self.objects.len() > 1 {
             // Of an older snapshot, perhaps, that nobody is sent any more.

@@ -40,6 +40,10 @@ impl Lease {
     pub fn give_up(&mut self) {
         self.void = true;
     }
+
+    pub fn is_void(&self) -> bool {
+        self.void
+    }
 }
 
 impl Leader {

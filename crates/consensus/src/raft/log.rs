@@ -136,6 +136,11 @@ impl Log {
         self.batches[self.batch_at(index)?].from(index)
     }
 
+    /// All batches, lent.
+    pub fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.batches.iter()
+    }
+
     /// Batches with entries in `first..=last`, whole, lent.
     pub fn batches_within(&self, first: Index, last: Index) -> impl Iterator<Item = &Batch> {
         let at = self.batch_at(first).unwrap_or(self.batches.len());

@@ -16,7 +16,7 @@
 //! an **order of preference** of leaders, **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums,
 //! reads by **lease**.
 //!
-//! What is absent so far: witness, many groups.
+//! What is absent so far: witness. Many groups on a node are [`crate::groups`].
 //!
 //! [`Raft`] is the protocol and sees bytes only. [`RaftPort`] holds the application's
 //! [`StateMachine`](quorate_core::StateMachine), its promises and its client sessions; [`RaftHandle`] is what
@@ -29,10 +29,12 @@ mod commands;
 mod config;
 mod configuration;
 mod election;
+mod folded;
 mod follow;
 mod founding;
 mod history;
 mod ids;
+mod inner;
 mod install;
 mod joining;
 mod leader;
@@ -66,6 +68,7 @@ pub use cmd::{Cmd, Event, NotRead, NotRestored};
 pub use commands::{Commands, Gathered};
 pub use config::{Founding, RaftConfig, RaftConfigError};
 pub use configuration::{Configuration, ConfigurationError, Electors, Quorums, Voter};
+pub(crate) use folded::{Folded, Shared, Waking};
 pub use founding::FoundingStatus;
 pub use ids::{Index, LogId, Term};
 pub use log::Log;
@@ -77,6 +80,7 @@ pub use msg::{
 use mutation::Mutation;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
+pub(crate) use port::{Ask, FoldedPort};
 pub use port::{QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId};
 pub use record::{Record, Snapshot};
 pub use recovery::{LostForGood, NotRecovered, Recovery, Remains, Survivor};

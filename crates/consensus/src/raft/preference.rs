@@ -43,7 +43,7 @@ pub(super) struct MadeWay {
 
 impl RaftConfig {
     /// The place in the order; whoever is not named stands behind all who are.
-    pub(super) fn rank(&self, id: NodeId) -> usize {
+    pub(crate) fn rank(&self, id: NodeId) -> usize {
         self.preferred.iter().position(|preferred| *preferred == id).unwrap_or(self.preferred.len())
     }
 

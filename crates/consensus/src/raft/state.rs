@@ -13,7 +13,8 @@ use std::time::Duration;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Raft {
     pub(super) id: NodeId,
-    pub(super) config: RaftConfig,
+    /// Shared by all replicas that have the same.
+    pub(super) config: Arc<RaftConfig>,
     pub(super) founding: Founding,
     pub(super) boot: Option<Boot>,
 
@@ -72,6 +73,8 @@ pub struct Raft {
     pub(super) heard_leader_at: Option<Time>,
     /// Gives no vote before, as somebody may read by lease; see [`super::lease`].
     pub(super) bound_until: Time,
+    /// Its heartbeats fall on multiples of their interval, so that those of many leave together.
+    pub(super) on_grid: bool,
     /// The last time it handed over to a more preferred voter.
     pub(super) made_way: Option<MadeWay>,
     /// For records of entries: the last index they reach, and their mark. For compaction.
@@ -156,13 +159,25 @@ pub struct RaftCounters {
 
 impl Raft {
     /// A replica before its journal is replayed.
-    pub fn new(id: NodeId, config: RaftConfig, founding: Founding) -> Result<Raft, RaftConfigError> {
+    pub fn new(
+        id: NodeId,
+        config: impl Into<Arc<RaftConfig>>,
+        founding: Founding,
+    ) -> Result<Raft, RaftConfigError> {
+        let config = config.into();
         config.validate()?;
         let voters = founding.validated()?;
-        let mut raft = Raft {
+        let mut raft = Raft { founding, ..Raft::blank(id, config) };
+        raft.set_founders(voters);
+        Ok(raft)
+    }
+
+    /// One that knows nothing at all.
+    pub(super) fn blank(id: NodeId, config: Arc<RaftConfig>) -> Raft {
+        Raft {
             id,
             config,
-            founding,
+            founding: Founding::Join(Vec::new()),
             boot: None,
             founders: Vec::new(),
             group: 0,
@@ -194,13 +209,12 @@ impl Raft {
             spread: Duration::ZERO,
             heard_leader_at: None,
             bound_until: Time::ZERO,
+            on_grid: false,
             made_way: None,
             marks: VecDeque::new(),
             replayed: Mark(0),
             counters: RaftCounters::default(),
-        };
-        raft.set_founders(voters);
-        Ok(raft)
+        }
     }
 
     pub(super) fn set_founders(&mut self, founders: Vec<NodeId>) {

@@ -35,6 +35,8 @@ pub struct Node {
     pub turn: Option<Turn<Raft>>,
     pub disk: Disk,
     pub events: Vec<Event>,
+    /// So many of these events do not concern objects.
+    looked_at: usize,
     pub objects: Objects,
     pub founding: Founding,
     boot: Boot,
@@ -143,7 +145,7 @@ impl Node {
     pub fn asleep(&self) -> Node {
         let (disk, founding) = (self.disk.clone(), self.founding.clone());
         let (events, objects) = (Vec::new(), self.objects.clone());
-        Node { turn: None, disk, events, objects, founding, boot: self.boot }
+        Node { turn: None, disk, events, looked_at: 0, objects, founding, boot: self.boot }
     }
 }
 
@@ -190,7 +192,7 @@ impl Cluster {
     pub fn add(&mut self, id: NodeId, founding: Founding, journal: JournalId) {
         let boot = Boot { incarnation: 0, journal };
         let (disk, objects) = (Disk::default(), Objects::default());
-        let node = Node { turn: None, disk, events: Vec::new(), objects, founding, boot };
+        let node = Node { turn: None, disk, events: Vec::new(), looked_at: 0, objects, founding, boot };
         self.nodes.insert(id, node);
         self.start(id);
     }
@@ -205,7 +207,7 @@ impl Cluster {
         }
         node.boot.incarnation += 1;
         // Whatever its port was told in an earlier life it has forgotten.
-        node.events.clear();
+        (node.events, node.looked_at) = (Vec::new(), 0);
         node.turn = Some(turn);
         // What its last life said fits no session of this one.
         self.wire.retain(|(from, _, _)| *from != id);
@@ -272,20 +274,16 @@ impl Cluster {
 
     /// What concerns objects is done at once.
     fn serve_objects(&mut self, id: NodeId) {
-        loop {
-            let node = self.nodes.get_mut(&id).unwrap();
-            let mut commands = Vec::new();
-            for event in std::mem::take(&mut node.events) {
-                match node.objects.on(event) {
-                    Ok(command) => commands.extend(command),
-                    Err(event) => node.events.push(event),
-                }
+        let node = self.nodes.get_mut(&id).unwrap();
+        let mut commands = Vec::new();
+        for event in node.events.split_off(node.looked_at) {
+            match node.objects.on(event) {
+                Ok(command) => commands.extend(command),
+                Err(event) => node.events.push(event),
             }
-            if commands.is_empty() {
-                return;
-            }
-            commands.into_iter().for_each(|command| self.command(id, command));
         }
+        node.looked_at = node.events.len();
+        commands.into_iter().for_each(|command| self.command(id, command));
     }
 
     /// The port of a node has the state after an entry in an object.
@@ -419,7 +417,9 @@ impl Cluster {
     }
 
     pub fn take_events(&mut self, id: NodeId) -> Vec<Event> {
-        std::mem::take(&mut self.nodes.get_mut(&id).unwrap().events)
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.looked_at = 0;
+        std::mem::take(&mut node.events)
     }
 
     /// Index, term and data of every command in a node's log.

@@ -49,6 +49,13 @@ impl<P: Protocol> Outbox<P> {
         self.durable = self.appended;
     }
 
+    /// Has the next step count on from these marks. For the outbox of a part whose records are written among those of a
+    /// whole: so one mark means the same to both, as long as each record of the part becomes one of the whole.
+    pub fn keep_step(&mut self, appended: Mark, durable: Mark) {
+        debug_assert!(self.effects.is_empty(), "effects under other marks");
+        (self.appended, self.durable) = (appended, durable);
+    }
+
     /// Everything up to `mark` is on disk. A mark that is not news changes nothing.
     pub fn note_durable(&mut self, mark: Mark) {
         assert!(mark <= self.appended, "a mark became durable that was never appended");

@@ -20,14 +20,26 @@ use configurations::OneConfiguration;
 use elections::ElectionSafety;
 use matching::LogMatching;
 use monotone::Monotone;
+use quorate::core::Host;
+use quorate::groups::{GroupId, Groups};
 use quorate::raft::{Batch, Index, Log, LogId, Raft, RaftCounters, Term};
 use quorate::sim::{Invariant, Touch, Touched, World};
 use quorate::{NodeId, ScopeId};
 
 /// Has all rules watched, for one scope.
 pub fn watch_raft<A: 'static>(world: &mut World<A>, scope: ScopeId) {
-    world.invariant(Box::new(RaftRules::new(scope)));
+    world.invariant(Box::new(RaftRules::new(Box::new(move |host| host.protocol::<Raft>(scope)))));
 }
+
+/// The same for one group of a scope of many. While its replica sleeps it changes nothing.
+pub fn watch_group<A: 'static>(world: &mut World<A>, scope: ScopeId, group: GroupId) {
+    world.invariant(Box::new(RaftRules::new(Box::new(move |host| {
+        host.protocol::<Groups>(scope)?.raft(group)
+    }))));
+}
+
+/// Finds the replica on a node.
+type Find = Box<dyn Fn(&Host) -> Option<&Raft>>;
 
 /// Everything of a replica that the rules go by. Default: that of a replica nobody has looked at in this life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,9 +94,8 @@ trait Rule {
 }
 
 /// All rules, over all replicas of one scope.
-#[derive(Debug)]
 struct RaftRules {
-    scope: ScopeId,
+    find: Find,
     /// What each replica looked like last, by its place.
     looks: ByPlace<Look>,
     elections: ElectionSafety,
@@ -97,9 +108,9 @@ struct RaftRules {
 }
 
 impl RaftRules {
-    fn new(scope: ScopeId) -> Self {
+    fn new(find: Find) -> Self {
         RaftRules {
-            scope,
+            find,
             looks: ByPlace::default(),
             elections: ElectionSafety::default(),
             matching: LogMatching::default(),
@@ -133,7 +144,7 @@ impl<A> Invariant<A> for RaftRules {
         if touch.how != Touched::Stepped {
             *look = Look::default();
         }
-        let replica = world.host_at(touch.place).and_then(|host| host.protocol::<Raft>(self.scope));
+        let replica = world.host_at(touch.place).and_then(|host| (self.find)(host));
         let Some(raft) = replica else { return Ok(()) };
         let now = Look::at(raft);
         if now == *look {

@@ -43,7 +43,7 @@ pub struct Client {
 }
 
 /// Paths that clients report.
-pub(super) const PATHS: [&str; 3] = [REPEATED, READ, READ_THROUGH];
+pub(in crate::campaign) const PATHS: [&str; 3] = [REPEATED, READ, READ_THROUGH];
 const REPEATED: &str = "an operation is repeated under its number";
 const READ: &str = "a linearizable read is answered";
 const READ_THROUGH: &str = "a read through the leader is answered";

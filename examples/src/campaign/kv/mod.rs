@@ -3,13 +3,13 @@
 
 mod clients;
 mod registers;
-mod voters;
+pub(super) mod voters;
 
 pub use clients::Asked;
 pub use registers::{Change, Fuse, Operation, Registers};
 
 use crate::campaign::describe_replica;
-use clients::{Client, Moment};
+pub(super) use clients::{Client, Moment, PATHS as CLIENT_PATHS};
 use quorate::raft::{Raft, RaftHandle, RaftPort};
 use quorate::sim::linearizability::{Kv, Verdict, check};
 use quorate::sim::{NodeState, Workload, World};

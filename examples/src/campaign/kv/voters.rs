@@ -17,7 +17,7 @@ impl<A: 'static> KvWorkload<A> {
     }
 }
 
-fn draw(nodes: &[NodeId], disks_lost: usize, rng: &mut quorate::Rng) -> Change {
+pub(in crate::campaign) fn draw(nodes: &[NodeId], disks_lost: usize, rng: &mut quorate::Rng) -> Change {
     let least = 2 * disks_lost + 1;
     let count = least.max(1 + rng.index(nodes.len()));
     let mut all = nodes.to_vec();

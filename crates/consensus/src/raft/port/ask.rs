@@ -37,6 +37,24 @@ pub enum Ask<S: StateMachine, D: Decider<S>> {
     Verify { promise: Promise<QuorumReport> },
 }
 
+impl<S: StateMachine, D: Decider<S>> Ask<S, D> {
+    /// Nothing of it happens.
+    pub(crate) fn reject(self, why: Reason) {
+        match self {
+            Ask::Propose { promise, .. } => promise.reject(why),
+            Ask::Open { promise } => promise.reject(why),
+            Ask::Read { reader, .. } => reader(Err(why)),
+            Ask::StepDown { promise } => promise.reject(why),
+            Ask::Transfer { promise, .. } => promise.reject(why),
+            Ask::Change { promise, .. } => promise.reject(why),
+            Ask::Leader { promise } => promise.reject(why),
+            Ask::Verify { promise } => promise.reject(why),
+            Ask::Status { promise } => promise.reject(why),
+            Ask::Hints(_) => {}
+        }
+    }
+}
+
 /// What a replica knows of itself.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct RaftStatus {

@@ -12,6 +12,16 @@ pub(super) struct Changing {
 }
 
 impl Changing {
+    /// The number of the last one.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Numbers go on from there.
+    pub fn go_on_from(&mut self, requests: u64) {
+        self.requests = requests;
+    }
+
     /// The change of this number is complete. (The one before may have been waited for no longer.)
     pub fn changed(&mut self, request: u64, configuration: Option<Configuration>) {
         if request != self.requests {

@@ -58,6 +58,16 @@ impl Gathering {
         self.requests
     }
 
+    /// The number of the last request; 0 before the first.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Numbers go on from there.
+    pub fn go_on_from(&mut self, requests: u64) {
+        self.requests = requests;
+    }
+
     /// The number of the first request that did not leave yet, or of the next one.
     pub fn first(&self) -> u64 {
         self.requests - u64::from(self.commands.count()) + 1

@@ -16,13 +16,31 @@ use std::marker::PhantomData;
 pub struct RaftHandle<S, D = NoDecider> {
     door: Door,
     scope: ScopeId,
+    /// Which of many groups in the scope, and how what is asked of it is wrapped.
+    within: Option<(u64, Wrap)>,
     of: PhantomData<fn() -> (S, D)>,
 }
+
+/// Makes what is asked of one group an ask of the scope that holds it.
+type Wrap = fn(u64, AnyAsk) -> AnyAsk;
 
 impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
     /// The handle of this scope on the node behind this door.
     pub fn new(door: Door, scope: ScopeId) -> Self {
-        RaftHandle { door, scope, of: PhantomData }
+        RaftHandle { door, scope, within: None, of: PhantomData }
+    }
+
+    /// The handle of one group of a scope that holds many.
+    pub(crate) fn within(door: Door, scope: ScopeId, group: u64, wrap: Wrap) -> Self {
+        RaftHandle { door, scope, within: Some((group, wrap)), of: PhantomData }
+    }
+
+    fn wrap(&self, ask: Ask<S, D>) -> AnyAsk {
+        let ask = Box::new(ask);
+        match self.within {
+            None => ask,
+            Some((group, wrap)) => wrap(group, ask),
+        }
     }
 
     /// The scope it speaks to.
@@ -104,8 +122,7 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
 
     /// Tells the decider of this replica something that is not in the log. Lossy: refused when too much waits.
     pub fn hint(&self, hint: D::Hint) -> Result<(), Reason> {
-        let ask: AnyAsk = Box::new(Ask::<S, D>::Hints(vec![hint]));
-        self.door.enter()?.put(self.scope, ask);
+        self.door.enter()?.put(self.scope, self.wrap(Ask::Hints(vec![hint])));
         Ok(())
     }
 
@@ -179,7 +196,7 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
         make: impl FnOnce(quorate_core::Promise<R>) -> Ask<S, D>,
     ) -> Ticket<R> {
         match self.door.enter() {
-            Ok(place) => place.put(self.scope, Box::new(make(promise))),
+            Ok(place) => place.put(self.scope, self.wrap(make(promise))),
             Err(why) => promise.reject(why),
         }
         ticket.in_world(self.door.is_in_world())
@@ -188,7 +205,7 @@ impl<S: StateMachine, D: Decider<S>> RaftHandle<S, D> {
 
 impl<S, D> Clone for RaftHandle<S, D> {
     fn clone(&self) -> Self {
-        RaftHandle { door: self.door.clone(), scope: self.scope, of: PhantomData }
+        RaftHandle { door: self.door.clone(), scope: self.scope, within: self.within, of: PhantomData }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod ask;
 mod changing;
+mod folded;
 mod gathering;
 mod handle;
 mod handover;
@@ -21,12 +22,14 @@ mod sessions;
 mod stream;
 mod through_leader;
 
+pub(crate) use ask::Ask;
 pub use ask::{QuorumReport, RaftNotice, RaftStatus, Read};
+pub(crate) use folded::FoldedPort;
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
 
 use super::{Cmd, Event, Index, LogId, NotRestored, Raft, RaftConfig, Snapshot, Term};
-use ask::{Ask, Reader};
+use ask::Reader;
 use changing::Changing;
 use gathering::Gathering;
 use handover::Handover;
@@ -39,6 +42,7 @@ use quorate_core::{
 };
 use sessions::{Bounds, Envelope, Sessions};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use through_leader::ThroughLeader;
 
 /// Entries of one apply job: short enough for reads to come in between.
@@ -49,7 +53,7 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     /// At home; `None` while a job has it.
     machine: Option<Machine<S>>,
     decider: D,
-    config: RaftConfig,
+    config: Arc<RaftConfig>,
     promises: Promises<S::Reply>,
     /// What waits until somebody is known to lead.
     leaderless: Leaderless<S>,
@@ -117,10 +121,14 @@ enum Done<S: StateMachine> {
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// A port around a state machine in its first state.
-    pub fn new(state: S, decider: D, config: RaftConfig) -> Self {
+    pub fn new(state: S, decider: D, config: impl Into<Arc<RaftConfig>>) -> Self {
         let sessions = Sessions::default();
+        RaftPort::around(Some(Machine { state, sessions, applied: LogId::ZERO }), decider, config.into())
+    }
+
+    fn around(machine: Option<Machine<S>>, decider: D, config: Arc<RaftConfig>) -> Self {
         RaftPort {
-            machine: Some(Machine { state, sessions, applied: LogId::ZERO }),
+            machine,
             decider,
             config,
             promises: Promises::new(),
@@ -278,18 +286,9 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
 
     fn ask(&mut self, ask: Ask<S, D>, cx: &mut PortCx<'_, Raft>) {
         if let Some(why) = self.poisoned.clone() {
-            let why = Reason::Poisoned(why);
             return match ask {
-                Ask::Propose { promise, .. } => promise.reject(why),
-                Ask::Open { promise } => promise.reject(why),
-                Ask::Read { reader, .. } => reader(Err(why)),
-                Ask::StepDown { promise } => promise.reject(why),
-                Ask::Transfer { promise, .. } => promise.reject(why),
-                Ask::Change { promise, .. } => promise.reject(why),
-                Ask::Leader { promise } => promise.reject(why),
-                Ask::Verify { promise } => promise.reject(why),
                 Ask::Status { promise } => promise.done(self.status(cx.protocol)),
-                Ask::Hints(_) => {}
+                ask => ask.reject(Reason::Poisoned(why)),
             };
         }
         self.end_leaderless(cx);
@@ -298,7 +297,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                 self.propose(envelope, Some(&command), Waiter::Reply(promise), cx)
             }
             Ask::Open { promise } => {
-                let RaftConfig { sessions_max, session_window: window, .. } = self.config;
+                let RaftConfig { sessions_max, session_window: window, .. } = *self.config;
                 let envelope = Envelope::Open(Bounds { sessions_max, window });
                 self.propose(envelope, None, Waiter::Opened(promise), cx)
             }

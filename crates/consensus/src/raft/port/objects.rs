@@ -58,6 +58,21 @@ pub(super) struct Objects {
 }
 
 impl Objects {
+    /// Those of a port that has made so many, and has nothing to do.
+    pub fn swept(made: u64) -> Objects {
+        Objects { swept: true, made, ..Objects::default() }
+    }
+
+    /// Whether nothing is left to be done, what earlier lives left behind included.
+    pub fn is_idle(&self) -> bool {
+        self.swept && self.waiting.is_empty() && !self.is_out
+    }
+
+    /// How many it has made in this life.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
     /// The protocol tells something that concerns objects.
     pub fn event(&mut self, event: Event, poisoned: bool, cx: &mut PortCx<'_, Raft>) {
         match event {

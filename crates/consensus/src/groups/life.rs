@@ -1,0 +1,134 @@
+//! Groups come to be here, and go for good.
+
+use super::state::{Awake, Slot, State};
+use super::step::GROUPS_PER_STEP;
+use super::{Event, GroupId, Groups, NotCreated, Record};
+use crate::raft::{Founding, Raft};
+use quorate_core::{Cx, Input, Time};
+use std::collections::VecDeque;
+
+impl Awake {
+    pub fn of(raft: Raft) -> Awake {
+        Awake {
+            raft,
+            started: false,
+            place: Default::default(),
+            pass: Default::default(),
+            links_seen: 0,
+            active_at: Time::ZERO,
+            asking: None,
+            restless: 0,
+        }
+    }
+}
+
+impl Groups {
+    /// Groups that the journal knows start, and those that were named come to be, some in each step: thousands at once
+    /// would be one long step, and one that grows all memory that it goes through.
+    pub(super) fn start_some(&mut self, cx: &mut Cx<'_, Groups>) {
+        if let Some(from) = self.starting.take() {
+            let mut some = self.slots.range(from..).map(|(group, _)| *group);
+            let now: Vec<GroupId> = some.by_ref().take(GROUPS_PER_STEP).collect();
+            self.starting = some.next();
+            now.into_iter().for_each(|group| self.open(group, cx));
+            return;
+        }
+        for _ in 0..GROUPS_PER_STEP {
+            let Some((group, founding)) = self.begins.pop_front() else { break };
+            let known = self.slots.contains_key(&group) || self.gone.contains(&group);
+            // What is wrong with it was said when the node was built.
+            let _ = known || self.create(group, founding, cx).is_ok();
+        }
+        if self.begins.is_empty() {
+            self.begins = VecDeque::new();
+        }
+    }
+
+    /// The port is told of it, and its replica starts, if that was not done yet.
+    pub(super) fn open(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
+        let Some(boot) = self.boot else { return };
+        let Some(awake) = self.awake_mut(group) else { return };
+        if std::mem::replace(&mut awake.started, true) {
+            return;
+        }
+        // News of what is here, no promise.
+        cx.emit_now(Event::Opened { group });
+        self.enter(group, Input::Start(boot), cx);
+        cx.emit_now(Event::Woken { group });
+    }
+
+    pub(super) fn on_create(&mut self, group: GroupId, founding: Founding, cx: &mut Cx<'_, Groups>) {
+        let created = match self.slots.get(&group) {
+            None => self.create(group, founding, cx),
+            Some(slot) if slot.founding() == &founding => Ok(()),
+            Some(_) => Err(NotCreated::Otherwise),
+        };
+        match created {
+            // Once it is on disk.
+            Ok(()) => cx.emit(Event::Created { group }),
+            // A refusal promises nothing.
+            Err(why) => cx.emit_now(Event::NotCreated { group, why }),
+        }
+    }
+
+    pub(super) fn create(
+        &mut self,
+        group: GroupId,
+        founding: Founding,
+        cx: &mut Cx<'_, Groups>,
+    ) -> Result<(), NotCreated> {
+        if self.gone.contains(&group) {
+            return Err(NotCreated::Removed);
+        }
+        if self.slots.len() >= self.config.groups_max {
+            return Err(NotCreated::TooMany);
+        }
+        if !founding.validated()?.contains(&self.id) && matches!(founding, Founding::Found(_)) {
+            return Err(NotCreated::NotAVoter);
+        }
+        let mut raft = Raft::new(self.id, self.raft.clone(), founding.clone())?;
+        raft.share_beats();
+        let record = Record::Created { group, founding };
+        self.rewrite.wrote(record.bytes());
+        let mark = cx.append(record);
+        self.slots.insert(group, Slot::of(raft, mark));
+        self.open(group, cx);
+        Ok(())
+    }
+
+    pub(super) fn on_remove(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
+        // Whether it was here or not: it never will be.
+        if self.gone.insert(group) {
+            let record = Record::Removed { group };
+            self.rewrite.wrote(record.bytes());
+            cx.append(record);
+            self.drop_slot(group);
+        }
+        // News of what is here, no promise.
+        cx.emit_now(Event::Closed { group });
+        cx.emit(Event::Removed { group });
+    }
+
+    fn drop_slot(&mut self, group: GroupId) {
+        let Some(mut slot) = self.slots.remove(&group) else { return };
+        match &mut slot.state {
+            State::Awake(awake) => {
+                self.agenda.forget(group, &mut awake.place);
+                self.gate.leave(&mut awake.pass);
+            }
+            State::Asleep(asleep) => {
+                self.asleep -= 1;
+                self.unrelate(group, asleep);
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn founding(&self) -> &Founding {
+        match &self.state {
+            State::Awake(awake) => awake.raft.founding_told(),
+            State::Asleep(asleep) => asleep.folded.founding(),
+        }
+    }
+}

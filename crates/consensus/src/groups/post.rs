@@ -1,0 +1,109 @@
+//! Messages of one step, put together: what goes to one node, and carries no data, leaves as one.
+
+use super::{Doze, GroupId, Groups, Msg};
+use crate::raft;
+use quorate_core::{Class, Cx, NodeId, Recipients, Wire};
+use std::collections::BTreeMap;
+
+/// Bytes that a small message takes in a bundle, at most.
+const SMALL_BYTES: usize = 80;
+
+/// Small messages of a bundle, at most.
+const BUNDLE_MAX: usize = 512;
+
+/// What waits for the end of the step.
+#[derive(Debug, Default)]
+pub(super) struct Post {
+    small: Vec<Small>,
+    dozes: BTreeMap<NodeId, Vec<Doze>>,
+    dozed: BTreeMap<NodeId, Vec<(GroupId, u64)>>,
+}
+
+#[derive(Debug)]
+struct Small {
+    to: Recipients,
+    group: GroupId,
+    msg: raft::Msg,
+    /// Leaves once what was appended is on disk.
+    held: bool,
+}
+
+impl Post {
+    pub fn doze(&mut self, to: NodeId, doze: Doze) {
+        self.dozes.entry(to).or_default().push(doze);
+    }
+
+    pub fn dozed(&mut self, to: NodeId, group: GroupId, nonce: u64) {
+        self.dozed.entry(to).or_default().push((group, nonce));
+    }
+}
+
+/// How many small messages a frame of this size has room for.
+pub(super) fn bundle_max(frame_bytes_max: usize) -> usize {
+    (frame_bytes_max / SMALL_BYTES).clamp(1, BUNDLE_MAX)
+}
+
+impl Groups {
+    /// A replica's message. What waits for the disk waits for all that this step has written.
+    pub(super) fn post(
+        &mut self,
+        to: Recipients,
+        group: GroupId,
+        msg: raft::Msg,
+        held: bool,
+        cx: &mut Cx<'_, Groups>,
+    ) {
+        if msg.class() == Class::Control {
+            return self.post.small.push(Small { to, group, msg, held });
+        }
+        send(cx, to, Msg::One { group, msg }, held);
+    }
+
+    /// The step ends: what was put together leaves.
+    pub(super) fn deliver(&mut self, cx: &mut Cx<'_, Groups>) {
+        match self.post.small.len() {
+            0 => {}
+            1 => {
+                for Small { to, group, msg, held } in self.post.small.drain(..) {
+                    send(cx, to, Msg::One { group, msg }, held);
+                }
+            }
+            _ => {
+                let mut bundles: BTreeMap<(NodeId, bool), Vec<(GroupId, raft::Msg)>> = BTreeMap::new();
+                for Small { to, group, msg, held } in self.post.small.drain(..) {
+                    for to in to.as_slice() {
+                        bundles.entry((*to, held)).or_default().push((group, msg.clone()));
+                    }
+                }
+                for ((to, held), mut all) in bundles {
+                    self.counters.bundled += all.len() as u64;
+                    while all.len() > self.bundle_max {
+                        let rest = all.split_off(self.bundle_max);
+                        let first = std::mem::replace(&mut all, rest);
+                        send(cx, to.into(), Msg::Many(first.into()), held);
+                    }
+                    send(cx, to.into(), Msg::Many(all.into()), held);
+                }
+            }
+        }
+        for (to, dozes) in std::mem::take(&mut self.post.dozes) {
+            for some in dozes.chunks(self.bundle_max) {
+                // A question.
+                cx.send_now(to, Msg::Doze(some.into()));
+            }
+        }
+        for (to, dozed) in std::mem::take(&mut self.post.dozed) {
+            for some in dozed.chunks(self.bundle_max) {
+                cx.send(to, Msg::Dozed(some.into()));
+            }
+        }
+    }
+}
+
+fn send(cx: &mut Cx<'_, Groups>, to: Recipients, msg: Msg, held: bool) {
+    match held {
+        true => cx.send(to, msg),
+        // The replica said beside it why this promises nothing.
+        false => cx.send_now(to, msg),
+    }
+}

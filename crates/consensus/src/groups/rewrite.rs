@@ -1,0 +1,180 @@
+//! The journal of many groups is one sequence of records. What is dead in it is not looked for: once as much was written as
+//! was alive the last time, every group's living records are told again behind the others, some in each step, and then
+//! everything before goes at once. So a byte is written about twice, whatever the number of groups, and no step is long.
+//!
+//! **Invariant.** While that is under way, a replica does not write before it was told again. So each record that stays
+//! follows on one that says all that was before.
+
+use super::state::{Awake, Slot, State};
+use super::step::LOOKS_PER_STEP;
+use super::{GroupId, Groups, GroupsMutation, Record};
+use crate::raft::{self, Founding, Raft};
+use quorate_core::{Corrupt, Cx, Mark};
+
+/// Bytes that are told again in one step, unless a single group has more.
+const BYTES_PER_STEP: usize = 64 << 10;
+
+/// How full the journal is, about, and how far it is rewritten.
+#[derive(Debug, Default)]
+pub(super) struct Rewrite {
+    /// Bytes that were written since it was rewritten last.
+    written: usize,
+    /// Bytes that were alive then.
+    alive: usize,
+    pass: Option<Pass>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    /// Everything up to here goes.
+    upto: Mark,
+    /// Groups before this one were told again.
+    next: GroupId,
+    bytes: usize,
+}
+
+impl Rewrite {
+    pub fn wrote(&mut self, bytes: usize) {
+        self.written = self.written.saturating_add(bytes);
+    }
+
+    fn is_due(&self, bytes_min: usize) -> bool {
+        self.written >= bytes_min.max(self.alive)
+    }
+}
+
+impl Groups {
+    /// Whether there is something to be rewritten now.
+    pub(super) fn wants_rewrite(&self) -> bool {
+        self.rewrite.pass.is_some() || self.rewrite.is_due(self.config.rewrite_bytes_min)
+    }
+
+    /// Goes on rewriting, if it is time.
+    pub(super) fn rewrite_some(&mut self, cx: &mut Cx<'_, Groups>) {
+        if !self.wants_rewrite() {
+            return;
+        }
+        let begin = Pass { upto: cx.appended(), next: GroupId(0), bytes: 0 };
+        let pass = *self.rewrite.pass.get_or_insert_with(|| {
+            self.rewrite.written = 0;
+            begin
+        });
+        let (mut old, mut bytes, mut looks) = (Vec::new(), 0, 0);
+        let mut next = None;
+        for (group, slot) in self.slots.range(pass.next..) {
+            if looks >= LOOKS_PER_STEP || bytes >= BYTES_PER_STEP {
+                next = Some(*group);
+                break;
+            }
+            looks += 1;
+            if slot.based <= pass.upto {
+                bytes += slot.bytes();
+                old.push(*group);
+            }
+        }
+        for group in old {
+            self.tell_again(group, cx);
+        }
+        match (next, &mut self.rewrite.pass) {
+            (Some(next), Some(pass)) => pass.next = next,
+            _ => self.end_rewrite(cx),
+        }
+    }
+
+    fn end_rewrite(&mut self, cx: &mut Cx<'_, Groups>) {
+        let Some(pass) = self.rewrite.pass.take() else { return };
+        self.rewrite.alive = pass.bytes;
+        self.counters.rewrites += 1;
+        let upto = match self.config.suffers(GroupsMutation::RewriteDropsOthers) {
+            true => cx.appended(),
+            false => pass.upto,
+        };
+        let forgotten = self.config.suffers(GroupsMutation::RemovalForgotten);
+        let groups = self.gone.iter().filter(|_| !forgotten).copied().collect();
+        cx.compact(upto, vec![Record::Gone { groups }]);
+    }
+
+    /// A group is about to write while the journal is rewritten.
+    pub(super) fn tell_again_first(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
+        if let Some(pass) = self.rewrite.pass
+            && self.slots.get(&group).is_some_and(|slot| slot.based <= pass.upto)
+        {
+            self.tell_again(group, cx);
+        }
+    }
+
+    fn tell_again(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
+        let Some(slot) = self.slots.get_mut(&group) else { return };
+        let (founding, records) = match &slot.state {
+            State::Awake(awake) => (awake.raft.founding_told().clone(), awake.raft.records()),
+            State::Asleep(asleep) => (asleep.folded.founding().clone(), asleep.folded.records()),
+        };
+        let record = Record::Instead { group, founding, records };
+        let bytes = record.bytes();
+        slot.based = cx.append(record);
+        self.counters.told_again += 1;
+        if let Some(pass) = &mut self.rewrite.pass {
+            pass.bytes += bytes;
+        }
+    }
+
+    pub(super) fn on_replay(&mut self, record: Record) -> Result<(), Corrupt> {
+        self.replayed += 1;
+        let mark = Mark(self.replayed);
+        self.rewrite.wrote(record.bytes());
+        match record {
+            Record::Gone { groups } => self.gone.extend(groups),
+            Record::Created { group, .. } if self.slots.contains_key(&group) => {
+                return Err(Corrupt::new(format!("{group} is created twice")));
+            }
+            Record::Created { group, founding } => self.restore(group, founding, Vec::new(), mark)?,
+            Record::Instead { group, founding, records } => {
+                self.slots.remove(&group);
+                self.restore(group, founding, records, mark)?;
+            }
+            Record::Of { group, record } => match self.awake_mut(group) {
+                Some(awake) => awake.raft.replay_at(record, mark)?,
+                None => return Err(Corrupt::new(format!("a record of {group}, which was not created"))),
+            },
+            Record::Removed { group } => {
+                self.slots.remove(&group);
+                self.gone.insert(group);
+            }
+        }
+        Ok(())
+    }
+
+    fn restore(
+        &mut self,
+        group: GroupId,
+        founding: Founding,
+        records: Vec<raft::Record>,
+        mark: Mark,
+    ) -> Result<(), Corrupt> {
+        let raft = Raft::new(self.id, self.raft.clone(), founding);
+        let mut raft = raft.map_err(|why| Corrupt::new(format!("{group}: {why}")))?;
+        for record in records {
+            raft.replay_at(record, mark)?;
+        }
+        raft.share_beats();
+        self.slots.insert(group, Slot::of(raft, mark));
+        Ok(())
+    }
+}
+
+impl Slot {
+    /// A group that is awake.
+    pub fn of(raft: Raft, based: Mark) -> Slot {
+        Slot { based, state: State::Awake(Box::new(Awake::of(raft))) }
+    }
+
+    /// About how many bytes its records take.
+    fn bytes(&self) -> usize {
+        const SOME_RECORDS: usize = 256;
+        SOME_RECORDS
+            + match &self.state {
+                State::Awake(awake) => awake.raft.log().bytes(),
+                State::Asleep(asleep) => asleep.folded.bytes(),
+            }
+    }
+}

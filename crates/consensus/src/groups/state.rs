@@ -1,0 +1,296 @@
+//! All groups of a node, and what each of them is at the moment.
+
+use super::agenda::{Agenda, Place};
+use super::beats::Neighbour;
+use super::gate::{Gate, Pass};
+use super::post::{Post, bundle_max};
+use super::rewrite::Rewrite;
+use super::sleep::{Asking, Why};
+use super::{GroupId, GroupsConfig, GroupsConfigError};
+use crate::raft::{Folded, Founding, Index, Raft, RaftConfig, Shared, Term};
+use quorate_core::{Boot, Effect, Mark, NodeId, Outbox, Time};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Many Raft groups of one node, as one protocol: one journal, one sync, one heartbeat a pair of nodes. See
+/// [`super`] for how.
+pub struct Groups {
+    pub(super) id: NodeId,
+    pub(super) config: GroupsConfig,
+    /// What every replica has.
+    pub(super) raft: Arc<RaftConfig>,
+    pub(super) boot: Option<Boot>,
+    /// To be created at the start, unless the journal knows them.
+    pub(super) begins: VecDeque<(GroupId, Founding)>,
+    /// Behind which group those of the journal are still to be started, some in each step.
+    pub(super) starting: Option<GroupId>,
+    pub(super) slots: BTreeMap<GroupId, Slot>,
+    pub(super) asleep: usize,
+    /// Removed for good.
+    pub(super) gone: BTreeSet<GroupId>,
+    pub(super) links: BTreeMap<NodeId, Boot>,
+    /// Counts changes of `links`. Each replica is told before it is told anything else.
+    pub(super) links_version: u64,
+    /// Behind which group all that are awake are still to be told of links.
+    pub(super) walk: Option<GroupId>,
+    pub(super) neighbours: BTreeMap<NodeId, Neighbour>,
+    pub(super) beat_at: Time,
+    /// Nobody falls silent before.
+    pub(super) silence_at: Time,
+    pub(super) agenda: Agenda,
+    pub(super) gate: Gate,
+    /// Are to wake, some in each step.
+    pub(super) to_wake: VecDeque<(GroupId, Why)>,
+    pub(super) rewrite: Rewrite,
+    /// Who wrote as leader or candidate, and is to be told when that is on disk.
+    pub(super) unsynced: VecDeque<(Mark, GroupId)>,
+    /// Replicas write here; its marks are those of the scope.
+    pub(super) inner: Outbox<Raft>,
+    pub(super) effects: Vec<Effect<Raft>>,
+    pub(super) post: Post,
+    pub(super) bundle_max: usize,
+    pub(super) shared: Shared,
+    /// Records replayed.
+    pub(super) replayed: u64,
+    pub(super) counters: GroupsCounters,
+}
+
+/// One group.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// The record that stands for all that was written of it before.
+    pub based: Mark,
+    pub state: State,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    Awake(Box<Awake>),
+    Asleep(Box<Asleep>),
+}
+
+#[derive(Debug)]
+pub(super) struct Awake {
+    pub raft: Raft,
+    /// Its replica was told in which life it is.
+    pub started: bool,
+    pub place: Place,
+    pub pass: Pass,
+    pub links_seen: u64,
+    /// When something was asked of it or changed last.
+    pub active_at: Time,
+    /// Who was asked whether it may sleep.
+    pub asking: Option<Asking>,
+    /// How often it woke soon after it fell asleep, of late: the next sleep comes later.
+    pub restless: u8,
+}
+
+#[derive(Debug)]
+pub(super) struct Asleep {
+    pub folded: Folded,
+    /// As leader: who agreed.
+    pub agreed: Arc<[NodeId]>,
+    pub since: Time,
+    pub restless: u8,
+}
+
+/// What happened to the groups of a node in this life, counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct GroupsCounters {
+    /// Groups that fell asleep.
+    pub slept: u64,
+    /// Groups that woke.
+    pub woken: u64,
+    /// Of them, because their leader's node fell silent or was started anew.
+    pub orphaned: u64,
+    /// Of them, leaders whose followers fell silent.
+    pub deserted: u64,
+    /// Of them, because the node that leads them, or is led, said that it sees them otherwise.
+    pub corrected: u64,
+    /// Times that a leader asked whether all may sleep and not all agreed in time.
+    pub restless: u64,
+    /// Beats between nodes.
+    pub beats: u64,
+    /// Sleeping replicas named to nodes that see them otherwise.
+    pub claims: u64,
+    /// Small messages that left together with others.
+    pub bundled: u64,
+    /// Elections that had to wait for others to end.
+    pub elections_delayed: u64,
+    /// Times that the journal was rewritten.
+    pub rewrites: u64,
+    /// Groups whose records were told again for that.
+    pub told_again: u64,
+    /// Messages of groups that are not here.
+    pub unknown: u64,
+}
+
+/// How a group stands on this node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct GroupStatus {
+    /// Which.
+    pub group: GroupId,
+    /// Whether it sleeps.
+    pub sleeps: bool,
+    /// Whether this node leads it.
+    pub leads: bool,
+    /// Who leads, as far as it knows.
+    pub leader: Option<NodeId>,
+    /// Its term.
+    pub term: Term,
+    /// The last index known to be committed.
+    pub commit: Index,
+}
+
+impl std::fmt::Debug for Groups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Groups({} of {} asleep)", self.asleep, self.slots.len())
+    }
+}
+
+impl Groups {
+    /// No groups yet, but for those in the journal that is replayed.
+    ///
+    /// # Errors
+    /// Settings that cannot work.
+    pub fn new(id: NodeId, config: GroupsConfig) -> Result<Groups, GroupsConfigError> {
+        config.validate()?;
+        let raft = Arc::new(config.raft.clone());
+        // An election takes two round trips and two syncs; a timeout is at least ten round trips.
+        let gate = Gate::new(config.elections_max, raft.election_timeout / 4);
+        Ok(Groups {
+            id,
+            raft,
+            boot: None,
+            begins: VecDeque::new(),
+            starting: None,
+            slots: BTreeMap::new(),
+            asleep: 0,
+            gone: BTreeSet::new(),
+            links: BTreeMap::new(),
+            links_version: 0,
+            walk: None,
+            neighbours: BTreeMap::new(),
+            beat_at: Time::NEVER,
+            silence_at: Time::NEVER,
+            agenda: Agenda::default(),
+            gate,
+            to_wake: VecDeque::new(),
+            rewrite: Rewrite::default(),
+            unsynced: VecDeque::new(),
+            inner: Outbox::default(),
+            effects: Vec::new(),
+            post: Post::default(),
+            bundle_max: bundle_max(config.frame_bytes_max()),
+            shared: Shared::default(),
+            replayed: 0,
+            counters: GroupsCounters::default(),
+            config,
+        })
+    }
+
+    /// A group that is to be here from the start. One that the journal knows stays as it is; one that was removed stays
+    /// removed.
+    pub fn begin_with(&mut self, group: GroupId, founding: Founding) {
+        self.begins.push_back((group, founding));
+    }
+
+    /// This node.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &GroupsConfig {
+        &self.config
+    }
+
+    /// The groups that are here, in order.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
+        self.slots.keys().copied()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// How many of them sleep.
+    pub fn asleep(&self) -> usize {
+        self.asleep
+    }
+
+    /// How many of them this node leads.
+    pub fn led(&self) -> usize {
+        self.groups().filter_map(|group| self.look(group)).filter(|status| status.leads).count()
+    }
+
+    /// Whether the group is here.
+    pub fn has(&self, group: GroupId) -> bool {
+        self.slots.contains_key(&group)
+    }
+
+    /// Whether it was removed here.
+    pub fn is_gone(&self, group: GroupId) -> bool {
+        self.gone.contains(&group)
+    }
+
+    /// The replica of a group, unless it sleeps or has not started yet.
+    pub fn raft(&self, group: GroupId) -> Option<&Raft> {
+        match &self.slots.get(&group)?.state {
+            State::Awake(awake) => awake.started.then_some(&awake.raft),
+            State::Asleep(_) => None,
+        }
+    }
+
+    /// How a group stands, awake or asleep.
+    pub fn look(&self, group: GroupId) -> Option<GroupStatus> {
+        Some(match &self.slots.get(&group)?.state {
+            State::Awake(awake) => GroupStatus {
+                group,
+                sleeps: false,
+                leads: awake.raft.is_leader(),
+                leader: awake.raft.leader(),
+                term: awake.raft.term(),
+                commit: awake.raft.commit(),
+            },
+            State::Asleep(asleep) => GroupStatus {
+                group,
+                sleeps: true,
+                leads: asleep.folded.leads(),
+                leader: Some(asleep.folded.leader()),
+                term: asleep.folded.term(),
+                commit: asleep.folded.last().index,
+            },
+        })
+    }
+
+    /// What happened in this life.
+    pub fn counters(&self) -> GroupsCounters {
+        self.counters
+    }
+
+    /// Elections that were begun here and have a place.
+    pub fn elections(&self) -> usize {
+        self.gate.taken()
+    }
+
+    pub(super) fn awake_mut(&mut self, group: GroupId) -> Option<&mut Awake> {
+        match &mut self.slots.get_mut(&group)?.state {
+            State::Awake(awake) => Some(awake),
+            State::Asleep(_) => None,
+        }
+    }
+
+    pub(super) fn asleep_at(&self, group: GroupId) -> Option<&Asleep> {
+        match &self.slots.get(&group)?.state {
+            State::Awake(_) => None,
+            State::Asleep(asleep) => Some(asleep),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The bytes of many groups, and what is made of bytes that nobody wrote. How groups behave is tested where they run:
+//! `examples/tests/groups.rs`, and the campaign over them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use quorate_consensus::groups::{
+    Beat, Claim, Digest, Doze, GroupId, Groups, GroupsConfig, GroupsConfigError, Msg, Record,
+};
+use quorate_consensus::raft::{self, AppendReply, Batches, Founding, LogId, Outcome, Pin, RaftConfig};
+use quorate_core::{JournalId, NodeId, Wire, wire};
+use std::fmt::{Debug, Write};
+use std::path::Path;
+use std::time::Duration;
+
+fn reply(round: u64) -> raft::Msg {
+    raft::Msg::AppendReply(AppendReply { term: 3, round, outcome: Outcome::Matched(17) })
+}
+
+fn heartbeat() -> raft::Msg {
+    let prev = LogId::new(3, 17);
+    raft::Msg::Append(raft::Append { group: 9, term: 3, prev, commit: 17, round: 4, batches: Batches::None })
+}
+
+fn claim(group: u64) -> Claim {
+    Claim { group: GroupId(group), term: 3, last: LogId::new(2, 300) }
+}
+
+fn messages() -> Vec<(&'static str, Msg)> {
+    let doze = Doze { group: GroupId(7), term: 3, last: LogId::new(3, 17), nonce: 1 << 40 };
+    let beat = Beat {
+        leads: Digest { count: 2, sum: u64::MAX },
+        under: Digest { count: 1, sum: 5 },
+        led: vec![claim(1), claim(2)],
+        followed: vec![claim(70_000)],
+    };
+    vec![
+        ("one", Msg::One { group: GroupId(7), msg: reply(4) }),
+        ("many", Msg::Many([(GroupId(7), reply(4)), (GroupId(70_000), heartbeat())].into())),
+        ("many-none", Msg::Many([].into())),
+        ("beat", Msg::Beat(beat)),
+        ("beat-usual", Msg::Beat(Beat::default())),
+        ("doze", Msg::Doze([doze].into())),
+        ("dozed", Msg::Dozed([(GroupId(7), 1 << 40)].into())),
+        ("not-so", Msg::NotSo([GroupId(1), GroupId(2)].into())),
+    ]
+}
+
+fn records() -> Vec<(&'static str, Record)> {
+    let voters = vec![NodeId(1), NodeId(2), NodeId(3)];
+    let group = GroupId(7);
+    let hard = raft::Record::Hard { term: 3, vote: Some(NodeId(2)) };
+    let pinned = raft::Record::Pinned(Pin { node: NodeId(2), journal: JournalId(12) });
+    vec![
+        ("created", Record::Created { group, founding: Founding::Found(voters.clone()) }),
+        ("created-joins", Record::Created { group, founding: Founding::Join(voters.clone()) }),
+        ("of", Record::Of { group, record: hard.clone() }),
+        (
+            "instead",
+            Record::Instead {
+                group,
+                founding: Founding::Found(voters.clone()),
+                records: vec![raft::Record::Founded { voters }, pinned, hard],
+            },
+        ),
+        ("removed", Record::Removed { group }),
+        ("gone", Record::Gone { groups: vec![GroupId(1), GroupId(300)] }),
+    ]
+}
+
+fn check<T: Wire + PartialEq + Debug>(file: &str, samples: Vec<(&'static str, T)>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let mut text = String::new();
+    for (name, sample) in &samples {
+        let bytes = wire::encode(sample, &mut BytesMut::new());
+        let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        writeln!(text, "{name} {hex}").unwrap();
+        assert_eq!(&wire::decode::<T>(bytes).unwrap(), sample, "{name} does not come back");
+    }
+    if std::env::var_os("QUORATE_GOLDEN").is_some_and(|value| value == "write") {
+        std::fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{file} is not what this version writes");
+}
+
+#[test]
+fn every_message_of_groups_has_the_bytes_of_its_golden_file() {
+    check("groups-messages-1.txt", messages());
+}
+
+#[test]
+fn every_record_of_groups_has_the_bytes_of_its_golden_file() {
+    check("groups-records-1.txt", records());
+}
+
+#[test]
+fn a_count_of_the_other_end_of_the_world_allocates_nothing() {
+    let bytes = wire::encode(&Msg::Many([].into()), &mut BytesMut::new());
+    let mut longer = bytes[..bytes.len() - 1].to_vec();
+    longer.extend([0xff, 0xff, 0xff, 0xff, 0x0f]);
+    assert!(wire::decode::<Msg>(Bytes::from(longer)).is_err());
+}
+
+proptest! {
+    #[test]
+    fn bytes_that_nobody_wrote_are_refused_or_are_a_message(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(msg) = wire::decode::<Msg>(Bytes::from(bytes)) {
+            let again = wire::encode(&msg, &mut BytesMut::new());
+            prop_assert_eq!(wire::decode::<Msg>(again).unwrap(), msg);
+        }
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_by_name() {
+    let refused = |config: GroupsConfig| Groups::new(NodeId(1), config).unwrap_err();
+    let default = GroupsConfig::default;
+    assert!(Groups::new(NodeId(1), default()).is_ok());
+    for (name, config) in [
+        ("elections_max", GroupsConfig { elections_max: 0, ..default() }),
+        ("groups_max", GroupsConfig { groups_max: 0, ..default() }),
+        ("jobs_max", GroupsConfig { jobs_max: 0, ..default() }),
+        ("rewrite_bytes_min", GroupsConfig { rewrite_bytes_min: 0, ..default() }),
+    ] {
+        assert_eq!(refused(config), GroupsConfigError::Zero(name));
+    }
+    let soon = GroupsConfig { sleep_after: Some(Duration::from_millis(99)), ..default() };
+    assert!(matches!(refused(soon), GroupsConfigError::SleepsTooSoon { .. }));
+    let raft = RaftConfig { heartbeat: Duration::ZERO, ..RaftConfig::default() };
+    assert!(matches!(refused(GroupsConfig { raft, ..default() }), GroupsConfigError::Raft(_)));
+    for bytes in [1200, 64 << 10, 1 << 20] {
+        assert!(GroupsConfig::for_frames(bytes).frame_bytes_max() <= bytes);
+    }
+}
