@@ -47,7 +47,8 @@ impl Raft {
         if !self.accept_leader(from, group, term, round, cx) {
             return;
         }
-        if !last.is_plausible() || last.term > term {
+        // No port writes nothing.
+        if !last.is_plausible() || last.term > term || total == 0 {
             self.counters.nonsense += 1;
             return;
         }
@@ -124,7 +125,7 @@ impl Raft {
             None => (self.next_object(), Stage::Taking),
         };
         let snapshot = Snapshot { blob, ..offered };
-        let (total, data) = (snapshot.total, bytes::Bytes::new());
+        let total = snapshot.total;
         self.receiving = Some(snapshot.clone());
         self.install = Some(Box::new(Install {
             from,
@@ -142,10 +143,6 @@ impl Raft {
         }
         // Promises nothing: without it the object is removed at the next start.
         cx.append(Record::Receiving(snapshot));
-        if total == 0 {
-            // Nothing will come, and this is all.
-            cx.emit_now(Event::StorePiece { blob, offset: 0, total, data });
-        }
         self.discard_unneeded(cx);
     }
 
@@ -175,7 +172,7 @@ impl Raft {
             (install.given, install.stage) = (upto, Stage::Taking);
         }
         install.given = install.given.max(upto);
-        if upto == total && (total > 0 || install.given == 0) {
+        if upto == total {
             install.stage = Stage::Restoring;
             // The port restores it beside the old state; nothing is given up before it says that it could.
             cx.emit_now(Event::Install(install.snapshot.clone()));

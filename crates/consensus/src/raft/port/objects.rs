@@ -199,7 +199,7 @@ fn look(blobs: &mut dyn Blobs, id: BlobId, total: u64) -> Result<u64, NotRead> {
     if upto > total {
         return Err(NotRead::Damaged);
     }
-    if upto == total && total > 0 {
+    if upto == total {
         blobs.seal(id)?;
     }
     Ok(upto)
