@@ -20,7 +20,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 const STATE: usize = BLOCKS * BLOCK_BYTES;
 
 /// What may be held beside states: pieces under way, pieces of a store, queues, and the caches of two redb databases.
-const BUDGET: usize = 12 << 20;
+const BUDGET: usize = 4 << 20;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -93,8 +93,7 @@ fn a_snapshot_of_64_mib_is_taken_sent_and_installed_on_a_few_mib() {
         trailing_entries: 0,
         ..RaftConfig::default()
     };
-    let start = |node: Node, name: &str| {
-        let mut node = node;
+    let start = |mut node: quorate::NodeBuilder, name: &str| {
         let handle: RaftHandle<Blocks> =
             node.raft_with("blocks", Blocks::default(), NoDecider, config.clone());
         let transport = network.transport(node.id(), node.inbox());

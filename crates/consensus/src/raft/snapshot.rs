@@ -80,6 +80,11 @@ impl Raft {
         cx.append(Record::Hard { term: self.term, vote: self.vote });
     }
 
+    /// Which life of its journal this is; 0 before it begins.
+    pub fn incarnation(&self) -> u64 {
+        self.boot.map_or(0, |boot| boot.incarnation)
+    }
+
     /// The number of an object that a leader's snapshot goes into: of this life, and odd; the port's own are even.
     pub(super) fn next_object(&mut self) -> u64 {
         self.received += 1;

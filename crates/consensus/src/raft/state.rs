@@ -462,11 +462,6 @@ impl Raft {
         self.vote
     }
 
-    /// Which life of its journal this is; 0 before it begins.
-    pub fn incarnation(&self) -> u64 {
-        self.boot.map_or(0, |boot| boot.incarnation)
-    }
-
     /// Whether it leads the current term.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader(_))
