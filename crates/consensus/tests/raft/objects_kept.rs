@@ -119,7 +119,7 @@ fn a_snapshot_that_is_not_needed_any_more_leaves_nothing() {
     cluster.deliver(L, F, piece(group, 1, STATE, 0, 8));
     assert_eq!(objects(&mut cluster, F).numbers().len(), 1);
     cluster.deliver(M, F, append(group, 2, LogId::new(1, 3), 3, vec![]));
-    assert_eq!(objects(&mut cluster, F).numbers(), []);
+    assert_eq!(objects(&mut cluster, F).numbers(), [0u64; 0]);
 }
 
 // Whatever the moment of a crash: what the journal names is there, and what it does not name is removed.

@@ -361,7 +361,7 @@ fn a_snapshot_that_cannot_be_written_costs_nothing_but_its_time() {
     assert!(hosts.raft(leader).log().base().index > 0);
     // Nothing is left of those that failed.
     assert_eq!(hosts.nodes.get_mut(&leader).unwrap().objects.list(WORK).unwrap().len(), 1);
-    assert_eq!(hosts.nodes.get_mut(&leader).unwrap().objects.list_unfinished(WORK).unwrap(), []);
+    assert_eq!(hosts.nodes.get_mut(&leader).unwrap().objects.list_unfinished(WORK).unwrap(), [0u64; 0]);
 }
 
 // The disk of a leader loses its snapshot: it makes another one of its state, for those who need one.
