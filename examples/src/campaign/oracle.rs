@@ -7,7 +7,7 @@ use quorate::raft::Mutation;
 /// what was measured, so that a harmless change of what seeds mean does not fail.
 const BUDGETS: &[(&str, &str, u64)] = &[
     ("groups", "claims-unchecked", 6_000),
-    ("groups", "marks-out-of-step", 500),
+    ("groups", "marks-out-of-step", 4_000),
     ("groups", "removal-forgotten", 500),
     ("groups", "rewrite-drops-others", 100),
     ("groups", "sleeps-through-death", 1_500),
