@@ -7,7 +7,7 @@
 mod recover;
 
 use quorate::journal::RedbJournal;
-use quorate::raft::{Change, RaftHandle, Read};
+use quorate::raft::{Change, RaftHandle, Read, Session};
 use quorate::transport::Loopback;
 use quorate::{Applied, Node, NodeId, Running, StateMachine};
 use serde::{Deserialize, Serialize};
@@ -63,10 +63,19 @@ impl Cluster {
     /// Notes something down, through whichever node, and is sure of it.
     fn note(&self, through: u64, note: u64) {
         let until = Instant::now() + Duration::from_secs(20);
-        // Written at most once: what may have happened is not repeated here, and must not happen in a calm cluster.
-        while let Err(why) = self.handle(through).propose(note).wait() {
-            assert!(matches!(why, quorate::Failure::Rejected(_)), "{why}");
+        let handle = self.handle(through);
+        // Under a session: a leader may be lost on a busy machine, and nothing is to be written twice.
+        let session = loop {
+            match handle.open_session().wait() {
+                Ok(id) => break id,
+                Err(why) => assert!(Instant::now() < until, "{why}"),
+            }
+        };
+        let mut session = Session::new(session);
+        let mut written = session.next(handle, note);
+        while let Err(why) = written.wait() {
             assert!(Instant::now() < until, "{why}");
+            written = session.repeat(handle, note);
         }
     }
 
