@@ -6,7 +6,9 @@ use crate::nodes::{Finder, NODES};
 use crate::talk::{Said, Talk, said};
 use quorate::Rng;
 use quorate::sim::linearizability::{RegisterAnswer, RegisterOp};
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -42,6 +44,21 @@ enum Outcome {
     /// It did not happen and never will.
     Refused,
     Doubt,
+}
+
+pub const NEVER_ANSWERED: &str = "never answered, long after the last blow";
+
+/// What a client ends with that waited in vain.
+struct NeverAnswered(String);
+
+/// Does what asks the nodes; an error if somebody waited in vain.
+pub fn answered<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(in_vain)
+}
+
+/// What this client ended with, if it waited in vain; any other panic goes on.
+pub fn in_vain(panic: Box<dyn Any + Send>) -> String {
+    panic.downcast::<NeverAnswered>().map_or_else(|other| resume_unwind(other), |what| what.0)
 }
 
 pub struct Client<'a> {
@@ -114,7 +131,10 @@ impl<'a> Client<'a> {
                 }
             }
         }
-        panic!("{line}: never answered, long after the last blow")
+        // Told apart from whatever else may go wrong here.
+        let what = NeverAnswered(format!("{line}: {NEVER_ANSWERED}"));
+        eprintln!("{}", what.0);
+        resume_unwind(Box::new(what))
     }
 
     /// A change, in a session.

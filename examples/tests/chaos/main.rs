@@ -19,14 +19,14 @@ mod registers;
 mod talk;
 mod voters;
 
-use clients::{Client, Stage};
+use clients::{Client, NEVER_ANSWERED, Stage, answered, in_vain};
 use judge::{Held, Seen, nothing_lost_or_doubled};
 use links::Line;
 use nemesis::{Done, Nemesis};
 use nodes::{NODES, Nodes};
+use plan::{KINDS, Kind, UNCHANGED};
 use quorate::sim::linearizability::{RegisterAnswer, RegisterOp};
 use registers::{linearizable, with_a_stale_read};
-use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
@@ -75,15 +75,21 @@ impl Drop for Over<'_> {
     }
 }
 
-fn strike(nodes: &mut Nodes, stage: &Stage, seed: u64, length: Duration) -> (Done, Result<(), String>) {
-    let strokes = plan::draw(seed, length);
+fn strike(
+    nodes: &mut Nodes,
+    stage: &Stage,
+    seed: u64,
+    length: Duration,
+    kinds: &[Kind],
+) -> (Done, Result<(), String>) {
+    let strokes = plan::draw(seed, length, kinds);
     let mut nemesis = Nemesis::new(nodes);
     let ended = std::thread::scope(|scope| {
         let client = |id| Client::new(id, stage, seed, GIVES_UP);
         let over = Over(&stage.ended);
-        (0..4).for_each(|id| drop(scope.spawn(move || client(id).use_registers())));
-        (4..6).for_each(|id| drop(scope.spawn(move || client(id).put())));
-        (6..8).for_each(|id| drop(scope.spawn(move || client(id).add())));
+        let mut clients: Vec<_> = (0..4).map(|id| scope.spawn(move || client(id).use_registers())).collect();
+        clients.extend((4..6).map(|id| scope.spawn(move || client(id).put())));
+        clients.extend((6..8).map(|id| scope.spawn(move || client(id).add())));
         let ended = nemesis.strike(&strokes, length, || !stage.ended.load(Ordering::Relaxed));
         // All is whole again: what is asked now is answered, or whoever asked says so.
         sleep(Duration::from_secs(2));
@@ -91,7 +97,10 @@ fn strike(nodes: &mut Nodes, stage: &Stage, seed: u64, length: Duration) -> (Don
             nemesis.tell();
         }
         drop(over);
-        ended
+        // Each is joined: what one of them found is not lost because of another.
+        let in_vain: Vec<String> =
+            clients.into_iter().filter_map(|client| client.join().err()).map(in_vain).collect();
+        ended.and(in_vain.into_iter().next().map_or(Ok(()), Err))
     });
     (nemesis.done.clone(), ended)
 }
@@ -110,8 +119,10 @@ fn run(bug: Option<&'static str>, seed: u64, length: Duration) -> Told {
     let stage = stage(&nodes, length, &["", "follower"]);
     // All founders must have met once before one of them may be missing.
     assert_eq!(held(&stage).sum, 0);
-    let (done, ended) = strike(&mut nodes, &stage, seed, length);
-    let judged = ended.and_then(|()| {
+    // Where voters do not change, other blows come more often.
+    let kinds = if bug.is_some() { &KINDS[..UNCHANGED] } else { &KINDS[..] };
+    let (done, ended) = strike(&mut nodes, &stage, seed, length, kinds);
+    let judge = || {
         let vote = Client::new(0, &stage, 0, 0.0).look("change");
         if vote != NODES.map(|id| id.to_string()).join(",") {
             return Err(format!("in the end {vote} vote"));
@@ -123,7 +134,8 @@ fn run(bug: Option<&'static str>, seed: u64, length: Duration) -> Told {
         NODES.iter().for_each(|id| nodes.begin(*id, None).unwrap());
         nothing_lost_or_doubled(&seen, &held(&stage))?;
         linearizable(&seen.registers)
-    });
+    };
+    let judged = ended.and_then(|()| answered(judge)?);
     if judged.is_err() && bug.is_none() {
         println!("data in {}", nodes.keep_data().display());
     }
@@ -153,12 +165,10 @@ fn processes_that_are_killed_stopped_cut_off_and_out_of_room_stay_linearizable_a
 #[test]
 fn bugs_that_are_planted_in_every_node_are_found() {
     for bug in ["quorum-off-by-one", "snapshot-without-sessions"] {
-        // Whom a bug makes forget its session is never answered: that is found, too.
-        let wrong = |seed| match catch_unwind(|| run(Some(bug), seed, PLANTED).judged) {
-            Ok(judged) => judged.err(),
-            Err(_) => Some("the clients were not answered".into()),
-        };
-        let found = (1..=10).find_map(|seed| Some((seed, wrong(seed)?)));
+        // Whom a lost session leaves without an answer has found it; elsewhere that may be a slow machine.
+        let counts = |why: &String| bug == "snapshot-without-sessions" || !why.contains(NEVER_ANSWERED);
+        let wrong = |seed| run(Some(bug), seed, PLANTED).judged.err().filter(counts);
+        let found = (1..=5).find_map(|seed| Some((seed, wrong(seed)?)));
         let (seed, why) = found.unwrap_or_else(|| panic!("{bug} was not found"));
         println!("{bug}, seed {seed}: {}", why.lines().next().unwrap_or_default());
     }
