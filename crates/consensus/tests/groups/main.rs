@@ -2,15 +2,17 @@
 //! `examples/tests/groups.rs`, and the campaign over them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
+#[path = "../shared/golden_file.rs"]
+mod golden_file;
+
 use bytes::{Bytes, BytesMut};
+use golden_file::check;
 use proptest::prelude::*;
 use quorate_consensus::groups::{
     Beat, Claim, Digest, Doze, GroupId, Groups, GroupsConfig, GroupsConfigError, Msg, Record,
 };
 use quorate_consensus::raft::{self, AppendReply, Batches, Founding, LogId, Outcome, Pin, RaftConfig};
-use quorate_core::{JournalId, NodeId, Wire, wire};
-use std::fmt::{Debug, Write};
-use std::path::Path;
+use quorate_core::{JournalId, NodeId, wire};
 use std::time::Duration;
 
 fn reply(round: u64) -> raft::Msg {
@@ -66,21 +68,6 @@ fn records() -> Vec<(&'static str, Record)> {
         ("removed", Record::Removed { group }),
         ("gone", Record::Gone { groups: vec![GroupId(1), GroupId(300)] }),
     ]
-}
-
-fn check<T: Wire + PartialEq + Debug>(file: &str, samples: Vec<(&'static str, T)>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
-    let mut text = String::new();
-    for (name, sample) in &samples {
-        let bytes = wire::encode(sample, &mut BytesMut::new());
-        let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        writeln!(text, "{name} {hex}").unwrap();
-        assert_eq!(&wire::decode::<T>(bytes).unwrap(), sample, "{name} does not come back");
-    }
-    if std::env::var_os("QUORATE_GOLDEN").is_some_and(|value| value == "write") {
-        std::fs::write(&path, &text).unwrap();
-    }
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{file} is not what this version writes");
 }
 
 #[test]

@@ -254,6 +254,17 @@ impl Cluster {
 
     pub fn step(&mut self, id: NodeId, input: Input<Raft>) {
         // Messages may be for somebody who is not there yet.
+        if self.nodes.get(&id).is_none_or(|node| node.turn.is_none()) {
+            return;
+        }
+        self.turn(id, input);
+        if self.sync {
+            self.sync_node(id);
+        }
+        self.serve_objects(id);
+    }
+
+    fn turn(&mut self, id: NodeId, input: Input<Raft>) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(turn) = &mut node.turn else { return };
         let mut out = Out {
@@ -266,10 +277,6 @@ impl Cluster {
         };
         let wall = Wall(self.now.0 + self.wall_ahead);
         turn.step(input, self.now, wall, &mut self.rng, &mut out);
-        if self.sync {
-            self.sync_node(id);
-        }
-        self.serve_objects(id);
     }
 
     /// What concerns objects is done at once.
@@ -306,21 +313,12 @@ impl Cluster {
         if self.hung.contains(&id) {
             return;
         }
-        let node = self.nodes.get_mut(&id).unwrap();
-        let Some(turn) = &mut node.turn else { return };
         // What the durable one asks for is another sync's.
-        while let Some(mark) = turn.sync_due() {
+        while let Some(node) = self.nodes.get_mut(&id)
+            && let Some(mark) = node.turn.as_mut().and_then(Turn::sync_due)
+        {
             node.disk.sync(node.disk.pending());
-            let mut out = Out {
-                from: id,
-                disk: &mut node.disk,
-                wire: &mut self.wire,
-                events: &mut node.events,
-                #[cfg(feature = "trace")]
-                transitions: &mut self.transitions,
-            };
-            let wall = Wall(self.now.0 + self.wall_ahead);
-            turn.step(Input::Durable(mark), self.now, wall, &mut self.rng, &mut out);
+            self.turn(id, Input::Durable(mark));
         }
     }
 

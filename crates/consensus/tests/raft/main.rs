@@ -8,6 +8,8 @@ mod elections;
 mod founding;
 mod gathering;
 mod golden;
+#[path = "../shared/golden_file.rs"]
+mod golden_file;
 mod hostile;
 mod hosts;
 mod joining;

@@ -3,6 +3,7 @@
 use crate::cluster::{Cluster, ids};
 use crate::made::{self, append, entries};
 use crate::objects::Objects;
+use crate::snapshots::one_lags;
 use quorate_consensus::raft::{Cmd, Event, Founding, LogId, Msg, NotRead, RaftConfig, Record};
 use quorate_core::{Input, JournalId, NodeId, Rng};
 use std::time::Duration;
@@ -171,23 +172,6 @@ fn a_crash_before_the_record_of_an_installed_snapshot_leaves_the_state_before() 
     assert!(cluster.nodes[&F].disk.records().any(|r| matches!(r, Record::Snapshot(s) if s.last == LAST)));
 }
 
-/// Three nodes, of which one was away while the log was compacted; it is back.
-fn one_lags(config: RaftConfig, state: &[u8]) -> (Cluster, NodeId, NodeId) {
-    let mut cluster = Cluster::with(3, RaftConfig { trailing_entries: 0, ..config });
-    let leader = cluster.elect();
-    let late = ids(3).into_iter().find(|id| *id != leader).unwrap();
-    cluster.crash(late);
-    for _ in 0..10 {
-        cluster.propose(leader, b"x");
-        cluster.settle();
-    }
-    cluster.pass(5);
-    let at = cluster.last(leader);
-    cluster.snapshot(leader, at, state);
-    cluster.start(late);
-    (cluster, leader, late)
-}
-
 fn has_installed(cluster: &mut Cluster, id: NodeId) -> bool {
     cluster.take_events(id).iter().any(|e| matches!(e, Event::Install(_)))
 }
@@ -197,7 +181,7 @@ fn a_snapshot_is_sent_at_the_pace_that_the_settings_say() {
     let state = vec![7; 10_000];
     // A piece of 100 bytes each 10 ms.
     let config = RaftConfig { chunk_bytes: 100, snapshot_bytes_per_second: 10_000, ..RaftConfig::default() };
-    let (mut cluster, _, late) = one_lags(config, &state);
+    let (mut cluster, _, late) = one_lags(config, &state, 0);
     cluster.pass(200);
     let mut sent = 0;
     for ms in 1..=500u64 {
@@ -220,7 +204,7 @@ fn a_snapshot_is_sent_at_the_pace_that_the_settings_say() {
 #[test]
 fn no_more_pieces_are_under_way_than_the_window_has() {
     let config = RaftConfig { chunk_bytes: 1, snapshot_inflight_max: 3, ..RaftConfig::default() };
-    let (mut cluster, _, late) = one_lags(config, STATE);
+    let (mut cluster, _, late) = one_lags(config, STATE, 0);
     let (mut most, mut all) = (0, 0);
     for _ in 0..400 {
         cluster.now = cluster.now + Duration::from_millis(1);
@@ -243,7 +227,7 @@ fn no_more_pieces_are_under_way_than_the_window_has() {
 #[test]
 fn pieces_and_answers_that_are_lost_are_sent_again() {
     let config = RaftConfig { chunk_bytes: 1, ..RaftConfig::default() };
-    let (mut cluster, leader, late) = one_lags(config, STATE);
+    let (mut cluster, leader, late) = one_lags(config, STATE, 0);
     let mut installed = false;
     let mut rng = Rng::from_seed(3);
     for _ in 0..5_000 {
@@ -263,7 +247,7 @@ fn pieces_and_answers_that_are_lost_are_sent_again() {
 
 #[test]
 fn a_piece_that_cannot_be_read_now_is_asked_for_again() {
-    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), STATE);
+    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), STATE, 0);
     cluster.pass(1);
     let blob = cluster.raft(leader).snapshot().unwrap().blob;
     // The disk said no to the first piece.

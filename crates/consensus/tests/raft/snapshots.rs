@@ -200,7 +200,7 @@ fn a_snapshot_asked_for_in_one_term_answers_no_round_of_another() {
 }
 
 /// Three nodes, of which one was away while the log was compacted; it is back and gets a snapshot.
-fn one_lags(config: RaftConfig, more: usize) -> (Cluster, NodeId, NodeId) {
+pub(crate) fn one_lags(config: RaftConfig, state: &[u8], more: usize) -> (Cluster, NodeId, NodeId) {
     let mut cluster = Cluster::with(3, RaftConfig { trailing_entries: 0, ..config });
     let leader = cluster.elect();
     let late = ids(3).into_iter().find(|id| *id != leader).unwrap();
@@ -211,7 +211,7 @@ fn one_lags(config: RaftConfig, more: usize) -> (Cluster, NodeId, NodeId) {
     }
     cluster.pass(5);
     let at = cluster.last(leader);
-    cluster.snapshot(leader, at, STATE);
+    cluster.snapshot(leader, at, state);
     for _ in 0..more {
         cluster.propose(leader, b"y");
         cluster.settle();
@@ -223,7 +223,7 @@ fn one_lags(config: RaftConfig, more: usize) -> (Cluster, NodeId, NodeId) {
 // 25. Snapshot at the latest index leaves the follower replicating.
 #[test]
 fn a_snapshot_at_the_latest_index_leaves_the_follower_replicating() {
-    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), 0);
+    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), STATE, 0);
     cluster.pass(100);
     cluster.installed(late, true);
     cluster.settle();
@@ -239,7 +239,7 @@ fn a_snapshot_at_the_latest_index_leaves_the_follower_replicating() {
 
 #[test]
 fn a_leader_whose_only_other_follower_restores_for_long_goes_on_leading_and_reading() {
-    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), 1);
+    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), STATE, 1);
     cluster.pass(100);
     let third = ids(3).into_iter().find(|id| ![leader, late].contains(id)).unwrap();
     cluster.crash(third);
@@ -258,7 +258,7 @@ fn a_leader_whose_only_other_follower_restores_for_long_goes_on_leading_and_read
 #[test]
 fn a_slow_follower_ends_its_snapshot_while_newer_ones_are_taken() {
     let config = RaftConfig { chunk_bytes: 1, ..RaftConfig::default() };
-    let (mut cluster, leader, late) = one_lags(config, 1);
+    let (mut cluster, leader, late) = one_lags(config, STATE, 1);
     let mut installed = false;
     for _ in 0..2_000 {
         // Each millisecond one piece comes through, and a newer snapshot is taken.
@@ -283,7 +283,7 @@ fn a_slow_follower_ends_its_snapshot_while_newer_ones_are_taken() {
 // A snapshot that is older than the log's base by the time it is installed: the next one follows.
 #[test]
 fn a_follower_whose_snapshot_the_log_has_left_behind_gets_another_one() {
-    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), 1);
+    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), STATE, 1);
     cluster.pass(100);
     let old = cluster.raft(leader).snapshot().unwrap().last;
     // While it restores, the log is compacted beyond what it restores.
@@ -380,7 +380,8 @@ fn a_snapshot_beyond_the_end_of_all_logs_or_of_a_term_to_come_is_refused() {
 // A stale answer of a snapshot that is over moves nothing.
 #[test]
 fn an_answer_about_another_snapshot_moves_nothing() {
-    let (mut cluster, leader, late) = one_lags(RaftConfig { chunk_bytes: 4, ..RaftConfig::default() }, 1);
+    let (mut cluster, leader, late) =
+        one_lags(RaftConfig { chunk_bytes: 4, ..RaftConfig::default() }, STATE, 1);
     cluster.settle_where(|_, to| to != late);
     let term = cluster.raft(leader).term();
     for (last, next) in [(LogId::new(1, 3), 4), (cluster.raft(leader).snapshot().unwrap().last, 999)] {

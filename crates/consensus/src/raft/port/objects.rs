@@ -34,16 +34,8 @@ pub(super) enum Errands {
     /// Nothing of earlier lives is there that is not needed.
     Swept,
     Discarded,
-    Read {
-        to: NodeId,
-        blob: u64,
-        offset: u64,
-        piece: Result<(Bytes, u32), NotRead>,
-    },
-    Stored {
-        blob: u64,
-        upto: Result<u64, NotRead>,
-    },
+    /// What the protocol waits for.
+    Answer(Cmd),
 }
 
 /// What is to be done, and whether a job is at it.
@@ -113,19 +105,22 @@ impl Objects {
         match came {
             Errands::Swept => self.swept = true,
             Errands::Discarded => {}
-            Errands::Read { to, blob, offset, piece } => {
-                let damaged = matches!(piece, Err(NotRead::Damaged));
-                cx.command(Cmd::Piece { to, blob, offset, piece });
-                return damaged && cx.protocol.snapshot().is_some_and(|snapshot| snapshot.blob == blob);
-            }
-            Errands::Stored { blob, upto } => {
-                if upto.is_err() {
-                    // They would stand behind a gap.
-                    let of =
-                        |errand: &Errand| matches!(errand, Errand::Store { blob: at, .. } if *at == blob);
-                    self.waiting.retain(|errand| !of(errand));
+            Errands::Answer(answer) => {
+                let mut damaged = false;
+                match &answer {
+                    Cmd::Piece { blob, piece: Err(NotRead::Damaged), .. } => {
+                        damaged = cx.protocol.snapshot().is_some_and(|snapshot| snapshot.blob == *blob);
+                    }
+                    Cmd::Stored { blob, upto: Err(_) } => {
+                        // They would stand behind a gap.
+                        let of =
+                            |errand: &Errand| matches!(errand, Errand::Store { blob: at, .. } if at == blob);
+                        self.waiting.retain(|errand| !of(errand));
+                    }
+                    _ => {}
                 }
-                cx.command(Cmd::Stored { blob, upto });
+                cx.command(answer);
+                return damaged;
             }
         }
         false
@@ -167,12 +162,14 @@ impl Errand {
                     }
                     Err(error) => Err(NotRead::from(error)),
                 };
-                Errands::Read { to, blob, offset, piece }
+                Errands::Answer(Cmd::Piece { to, blob, offset, piece })
             }
             Errand::Store { blob, offset, total, data } => {
-                Errands::Stored { blob, upto: store(blobs, id(blob), offset, total, &data) }
+                Errands::Answer(Cmd::Stored { blob, upto: store(blobs, id(blob), offset, total, &data) })
             }
-            Errand::Resume { blob, total } => Errands::Stored { blob, upto: look(blobs, id(blob), total) },
+            Errand::Resume { blob, total } => {
+                Errands::Answer(Cmd::Stored { blob, upto: look(blobs, id(blob), total) })
+            }
         }
     }
 }
