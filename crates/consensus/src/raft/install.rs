@@ -172,6 +172,10 @@ impl Raft {
             (install.given, install.stage) = (upto, Stage::Taking);
         }
         install.given = install.given.max(upto);
+        if upto == total && install.snapshot.last.index <= self.commit {
+            // This replica leads meanwhile, with a log that it pulled. Restored now it would take the state back.
+            return self.forget_install(cx);
+        }
         if upto == total {
             install.stage = Stage::Restoring;
             // The port restores it beside the old state; nothing is given up before it says that it could.

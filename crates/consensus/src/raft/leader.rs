@@ -49,6 +49,8 @@ impl Raft {
         for peer in &mut self.peers {
             peer.reset(first, cx.now);
         }
+        // What an earlier leader was sending nobody will go on with.
+        self.end_install(cx);
         self.counters.elected += 1;
         self.leader = Some(self.id);
         self.role = Role::Leader(Box::new(Leader {

@@ -4,7 +4,9 @@ use crate::cluster::{Cluster, ids};
 use crate::made::{self, append, entries};
 use crate::objects::Objects;
 use crate::snapshots::one_lags;
-use quorate_consensus::raft::{Cmd, Event, Founding, LogId, Msg, NotRead, RaftConfig, Record};
+use quorate_consensus::raft::{
+    AppendReply, Cmd, Event, Founding, LogId, Msg, NotRead, Outcome, Pulled, RaftConfig, Record, VoteReply,
+};
 use quorate_core::{Input, JournalId, NodeId, Rng};
 use std::time::Duration;
 
@@ -254,4 +256,27 @@ fn a_piece_that_cannot_be_read_now_is_asked_for_again() {
     cluster.command(leader, Cmd::Piece { to: late, blob, offset: 0, piece: Err(NotRead::Refused) });
     cluster.pass(300);
     assert!(has_installed(&mut cluster, late));
+}
+
+// It was taking a snapshot, pulled what it lacked from another follower, was elected and committed more. Only then its slow
+// disk has the last piece.
+#[test]
+fn a_snapshot_that_is_stored_late_does_not_take_back_the_state_of_one_that_leads_meanwhile() {
+    let (mut cluster, group) = follower(RaftConfig::default());
+    cluster.deliver(L, F, piece(group, 1, STATE, 0, 8));
+    let blob = objects(&mut cluster, F).numbers()[0];
+    cluster.pass_where(400, |_, _| false);
+    let said = |term, granted, last| VoteReply { term, granted, last };
+    cluster.deliver(M, F, Msg::PreVoteReply(said(1, false, LogId::new(1, 8))));
+    let batches = vec![entries(1, 1, 8)].into();
+    cluster.deliver(M, F, Msg::Pulled(Pulled { group, after: LogId::ZERO, batches }));
+    cluster.step(F, Input::Wake);
+    cluster.deliver(M, F, Msg::PreVoteReply(said(2, true, LogId::ZERO)));
+    cluster.deliver(M, F, Msg::VoteReply(said(2, true, LogId::ZERO)));
+    let outcome = Outcome::Matched(9);
+    cluster.deliver(M, F, Msg::AppendReply(AppendReply { term: 2, round: 1, outcome }));
+    assert_eq!((cluster.leader(), cluster.raft(F).commit()), (Some(F), 9));
+    cluster.command(F, Cmd::Stored { blob, upto: Ok(15) });
+    assert!(!has_installed(&mut cluster, F));
+    assert_eq!(objects(&mut cluster, F).numbers(), [0u64; 0], "nobody goes on with it");
 }
