@@ -20,7 +20,7 @@ const SMALL_HEAD: usize = 128;
 const LOST_BEATS: u8 = 2;
 
 /// A snapshot on its way out. It stays what it is while newer ones are taken, or a slow follower would begin
-/// anew with each of them and never end.
+/// anew with each of them and never end. Once all of it is there, or the follower does not want it, the newest is offered.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Sending {
     snapshot: Snapshot,
@@ -73,11 +73,16 @@ impl Raft {
 
     /// A round for one that is sent a snapshot: asks how far it has come.
     pub(super) fn ask_how_far(&mut self, id: NodeId, is_heartbeat: bool, cx: &mut Cx<'_, Raft>) {
+        let newest = self.snapshot.as_ref().map(|snapshot| snapshot.last);
         let Some(sending) = self.peer_mut(id).and_then(|peer| peer.sending.as_mut()) else { return };
-        if is_heartbeat && sending.read > sending.stored {
+        let ended = sending.stored == sending.snapshot.total;
+        if is_heartbeat && (ended || sending.read > sending.stored) {
             sending.beats = sending.beats.saturating_add(1);
-            if sending.beats >= LOST_BEATS {
+            if sending.beats >= LOST_BEATS && !ended {
                 sending.give_up();
+            } else if sending.beats >= LOST_BEATS && newest > Some(sending.last()) {
+                // It restores what it has, and says so when it has; or it does not want this one and never will.
+                return self.begin_snapshot(id, cx);
             }
         }
         let stored = sending.stored;

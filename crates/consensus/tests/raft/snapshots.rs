@@ -300,6 +300,28 @@ fn a_follower_whose_snapshot_the_log_has_left_behind_gets_another_one() {
     assert_eq!(cluster.raft(leader).counters().snapshots_sent, 2);
 }
 
+// Too large, or not to be restored: it stays so. What the leader has next may do.
+#[test]
+fn a_follower_that_cannot_take_a_snapshot_is_offered_the_next_one() {
+    for state in [STATE, b"larger than the follower takes"] {
+        let config = RaftConfig { snapshot_bytes_max: STATE.len() as u64, ..RaftConfig::default() };
+        let (mut cluster, leader, late) = one_lags(config, state, 1);
+        cluster.pass(100);
+        cluster.installed(late, false);
+        cluster.pass(100);
+        assert!(cluster.raft(late).counters().snapshots_refused > 0);
+        let at = cluster.last(leader);
+        cluster.snapshot(leader, at, STATE);
+        cluster.pass(500);
+        let taken = |e: &Event| matches!(e, Event::Install(s) if s.last == at);
+        assert!(cluster.take_events(late).iter().any(taken), "{}", state.len());
+        cluster.installed(late, true);
+        cluster.pass(100);
+        assert_eq!(cluster.last(late), cluster.last(leader));
+        assert_eq!(cluster.nodes[&leader].objects.numbers().len(), 1, "the one that nobody takes is gone");
+    }
+}
+
 // A window that was full when the follower fell silent, and a log that moved on: nothing in it can be sent.
 #[test]
 fn a_follower_that_was_silent_while_the_log_was_compacted_gets_a_snapshot() {
