@@ -252,7 +252,8 @@ impl Raft {
 
     fn put_in_place(&mut self, snapshot: Snapshot, cx: &mut Cx<'_, Raft>) {
         let (last, configuration) = (snapshot.last, snapshot.configuration.clone());
-        self.snapshot = Some(snapshot);
+        // If that was damaged, it is not needed any more.
+        (self.snapshot, self.damaged) = (Some(snapshot), None);
         // Keeps what follows if the log holds the snapshot's last entry (Raft §7, step 6); then its records
         // stay, and only the base is new.
         if self.log.has(last) {

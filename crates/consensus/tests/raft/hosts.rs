@@ -9,7 +9,7 @@ use quorate_core::{
     StateMachine, Time, Turn, TurnLimits, Wall, wire,
 };
 use quorate_journal::{MemoryBlobs, MemoryDisk};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub const WORK: ScopeId = ScopeId(7);
@@ -109,30 +109,48 @@ impl HostDisk {
     }
 }
 
-/// Objects on a medium that may refuse everything.
+/// Objects on a medium that may refuse everything, or only to take more.
 pub struct Shelf {
     kept: MemoryBlobs,
+    /// Whatever was ever begun here.
+    begun: BTreeSet<BlobId>,
     pub refuses: bool,
+    pub is_full: bool,
 }
 
 impl Shelf {
     fn ask<T>(&mut self, f: impl FnOnce(&mut MemoryBlobs) -> Result<T, BlobError>) -> Result<T, BlobError> {
         if self.refuses { Err(BlobError::Io("no".into())) } else { f(&mut self.kept) }
     }
+
+    /// How many objects there are, whole or not, of whatever scope.
+    pub fn count(&mut self) -> usize {
+        let Shelf { kept, begun, .. } = self;
+        let is_there = |id: &&BlobId| kept.len(**id) != Ok(None) || kept.unfinished(**id) != Ok(None);
+        begun.iter().filter(is_there).count()
+    }
+
+    fn put_in<T>(
+        &mut self,
+        f: impl FnOnce(&mut MemoryBlobs) -> Result<T, BlobError>,
+    ) -> Result<T, BlobError> {
+        if self.is_full { Err(BlobError::Io("full".into())) } else { self.ask(f) }
+    }
 }
 
 impl Blobs for Shelf {
     fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError> {
-        self.ask(|kept| kept.put(id, bytes))
+        self.put_in(|kept| kept.put(id, bytes))
     }
     fn append(&mut self, id: BlobId, at: u64, piece: &[u8]) -> Result<(), BlobError> {
-        self.ask(|kept| kept.append(id, at, piece))
+        self.begun.insert(id);
+        self.put_in(|kept| kept.append(id, at, piece))
     }
     fn unfinished(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
         self.ask(|kept| kept.unfinished(id))
     }
     fn seal(&mut self, id: BlobId) -> Result<(), BlobError> {
-        self.ask(|kept| kept.seal(id))
+        self.put_in(|kept| kept.seal(id))
     }
     fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
         self.ask(|kept| kept.len(id))
@@ -174,7 +192,9 @@ impl Hosts {
                 disk: HostDisk::default(),
                 objects: Shelf {
                     kept: MemoryBlobs::new(MemoryDisk::new(JournalId(id.0.into()))),
+                    begun: BTreeSet::new(),
                     refuses: false,
+                    is_full: false,
                 },
                 boot,
             };

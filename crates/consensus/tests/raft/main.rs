@@ -4,6 +4,7 @@
 mod chaos;
 mod cluster;
 mod clusters;
+mod disks;
 mod elections;
 mod founding;
 mod gathering;

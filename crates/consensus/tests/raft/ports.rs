@@ -5,27 +5,27 @@ use crate::tally::{Asked, Do, Goal, Tally};
 use quorate_consensus::raft::{Founding, Raft, RaftConfig, RaftHandle, RaftNotice, RaftPort, Read};
 use quorate_core::{BlobId, Blobs, Failure, HostBuilder, NoDecider, NodeId, Reason, ScopeId, Ticket};
 
-type Handle = RaftHandle<Tally>;
+pub(crate) type Handle = RaftHandle<Tally>;
 
-fn three(config: RaftConfig) -> Hosts {
+pub(crate) fn three(config: RaftConfig) -> Hosts {
     Hosts::of(3, 1, config, |_| (Tally::default(), NoDecider))
 }
 
-fn handle(hosts: &Hosts, id: NodeId) -> Handle {
+pub(crate) fn handle(hosts: &Hosts, id: NodeId) -> Handle {
     hosts.handle(id)
 }
 
-fn take<T>(ticket: Ticket<T>) -> Result<T, Failure> {
+pub(crate) fn take<T>(ticket: Ticket<T>) -> Result<T, Failure> {
     ticket.try_take().unwrap_or_else(|_| panic!("it is not settled"))
 }
 
-fn add(hosts: &mut Hosts, id: NodeId, number: u64) {
+pub(crate) fn add(hosts: &mut Hosts, id: NodeId, number: u64) {
     let ticket = handle(hosts, id).propose(Do::Add(number));
     hosts.pass(5);
     assert!(take(ticket).is_ok());
 }
 
-fn other_than(hosts: &Hosts, ids: &[NodeId]) -> NodeId {
+pub(crate) fn other_than(hosts: &Hosts, ids: &[NodeId]) -> NodeId {
     hosts.nodes.keys().copied().find(|id| !ids.contains(id)).unwrap()
 }
 

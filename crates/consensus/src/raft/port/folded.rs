@@ -2,7 +2,7 @@
 
 use super::{Leading, Machine, RaftPort, objects::Objects};
 use crate::raft::{Index, LogId, RaftConfig, Term};
-use quorate_core::{NoDecider, ScopeId, StateMachine};
+use quorate_core::{NoDecider, ScopeId, StateMachine, Time};
 use std::sync::Arc;
 
 /// An idle port, folded small.
@@ -66,6 +66,7 @@ impl<S: StateMachine> RaftPort<S> {
             && self.leading.as_ref().is_none_or(|leading| leading.ready)
             && self.postponed.is_none()
             && !self.snapshot_lost
+            && self.renew_at == Time::NEVER
             && self.objects.is_idle();
         nobody_waits && nothing_to_do && applied == Some(self.committed)
     }

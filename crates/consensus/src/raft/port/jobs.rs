@@ -22,8 +22,8 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         }
         let blob = self.objects.next(raft.incarnation())?;
         let machine = self.machine.take()?;
-        self.serialising = true;
-        (self.applied_since, self.snapshot_lost) = ((0, 0), false);
+        (self.serialising, self.applied_since) = (true, (0, 0));
+        self.renews = std::mem::take(&mut self.snapshot_lost);
         Some(Job::own(move |_| {
             let frozen = machine.freeze();
             Done::<S>::Frozen { machine, frozen, blob }
@@ -76,6 +76,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             }
             Done::Serialised { at, blob, written } => {
                 self.serialising = false;
+                let renews = std::mem::take(&mut self.renews);
                 match written {
                     Ok((total, crc)) => {
                         cx.notice(RaftNotice::Compacted { at, bytes: total });
@@ -90,8 +91,13 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                             });
                         }
                     }
-                    // The log stays, and the next trigger is another try.
-                    Err(why) => cx.notice(RaftNotice::NotTaken { at, why }),
+                    // The log stays, and the next trigger is another try. In place of a damaged one there may be none.
+                    Err(why) => {
+                        if renews {
+                            self.renew_at = cx.now + self.config.election_timeout;
+                        }
+                        cx.notice(RaftNotice::NotTaken { at, why })
+                    }
                 }
             }
         }
@@ -122,6 +128,10 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             // ... and does not guess where it is damaged.
             Err(Unthawed { text, .. }) if !answer => return self.poison(text, cx),
             Err(Unthawed { why, text }) => {
+                // It came before this one's own was restored.
+                let applied = self.machine.as_ref().map_or(0, |machine| machine.applied.index);
+                let own = cx.protocol.snapshot().filter(|own| applied < own.last.index);
+                self.incoming = own.map(|own| (own.clone(), false));
                 cx.notice(RaftNotice::NotInstalled { why: text });
                 Err(why)
             }

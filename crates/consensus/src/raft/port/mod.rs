@@ -83,6 +83,10 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     applied_since: (usize, u64),
     /// The last snapshot turned out to be damaged.
     snapshot_lost: bool,
+    /// The one that is made takes the place of a damaged one.
+    renews: bool,
+    /// When that is tried again, as it could not be written.
+    renew_at: Time,
     /// Under which this scope's objects are kept.
     scope: ScopeId,
     objects: Objects,
@@ -149,6 +153,8 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             postponed: None,
             applied_since: (0, 0),
             snapshot_lost: false,
+            renews: false,
+            renew_at: Time::NEVER,
             scope: ScopeId(0),
             objects: Objects::default(),
             frozen: None,
@@ -450,6 +456,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         let waiting = self.promises.deadline().min(self.leaderless.deadline());
         let moves = self.handover.0.deadline().min(self.changing.waiting.deadline());
         let again = self.postponed.as_ref().map_or(Time::NEVER, |(at, _)| *at);
+        let again = again.min(self.renew_at);
         waiting.min(moves).min(self.through_leader.deadline()).min(early).min(decider).min(again)
     }
 
@@ -469,6 +476,9 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         }
         if let Some((_, snapshot)) = self.postponed.take_if(|(at, _)| *at <= cx.now) {
             self.incoming.get_or_insert((snapshot, false));
+        }
+        if self.renew_at <= cx.now {
+            (self.snapshot_lost, self.renew_at) = (true, Time::NEVER);
         }
         self.decide(cx);
         self.gathering.leave(cx);

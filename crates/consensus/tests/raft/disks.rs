@@ -1,0 +1,63 @@
+//! Ports on disks that refuse, are full, or hang: what is tried again, and what waits meanwhile.
+
+use crate::hosts::{Hosts, WORK};
+use crate::ports::{add, other_than, three};
+use crate::tally::Tally;
+use quorate_consensus::raft::{RaftConfig, RaftNotice};
+use quorate_core::{BlobId, Blobs, NoDecider};
+
+// In place of a damaged one, and nothing else would bring about another try.
+#[test]
+fn a_leader_that_cannot_write_another_snapshot_in_place_of_a_damaged_one_tries_again() {
+    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    let late = other_than(&hosts, &[leader]);
+    hosts.crash(late);
+    for number in 0..20 {
+        add(&mut hosts, leader, number);
+    }
+    let blob = hosts.raft(leader).snapshot().unwrap().blob;
+    let objects = &mut hosts.nodes.get_mut(&leader).unwrap().objects;
+    objects.delete(BlobId { scope: WORK, number: blob }).unwrap();
+    objects.is_full = true;
+    hosts.start(late);
+    hosts.pass(1_000);
+    let told = hosts.notices::<RaftNotice>(leader);
+    let tries = told.iter().filter(|notice| matches!(notice, RaftNotice::NotTaken { .. })).count();
+    assert!((2..=10).contains(&tries), "{tries} in a second");
+    hosts.nodes.get_mut(&leader).unwrap().objects.is_full = false;
+    hosts.pass(1_000);
+    assert_eq!(hosts.state::<Tally, NoDecider>(late).added.len(), 20);
+}
+
+// Its disk refuses to read the state to begin with, then takes a newer one from the leader, and refuses to read that, too.
+#[test]
+fn a_replica_that_could_not_restore_what_a_leader_sent_begins_with_its_own_state_all_the_same() {
+    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    let late = other_than(&hosts, &[leader]);
+    for number in 0..20 {
+        add(&mut hosts, leader, number);
+    }
+    let own = hosts.raft(late).snapshot().unwrap().last;
+    hosts.crash(late);
+    for number in 20..40 {
+        add(&mut hosts, leader, number);
+    }
+    let refuse = |hosts: &mut Hosts, refuses| hosts.nodes.get_mut(&late).unwrap().objects.refuses = refuses;
+    refuse(&mut hosts, true);
+    hosts.start(late);
+    hosts.settle_where(|_, _, _| false);
+    refuse(&mut hosts, false);
+    hosts.pass(100);
+    let objects = hosts.nodes.get_mut(&late).unwrap().objects.list(WORK).unwrap();
+    assert_eq!(objects.len(), 2, "its own, and the leader's, which waits to be restored");
+    refuse(&mut hosts, true);
+    hosts.pass_where(200, |from, to, _| ![from, to].contains(&late));
+    refuse(&mut hosts, false);
+    hosts.pass_where(1_000, |from, to, _| ![from, to].contains(&late));
+    assert_eq!(hosts.raft(late).snapshot().unwrap().last, own, "the other one was never in place");
+    assert!(!hosts.state::<Tally, NoDecider>(late).added.is_empty());
+}
