@@ -61,3 +61,32 @@ fn a_replica_that_could_not_restore_what_a_leader_sent_begins_with_its_own_state
     assert_eq!(hosts.raft(late).snapshot().unwrap().last, own, "the other one was never in place");
     assert!(!hosts.state::<Tally, NoDecider>(late).added.is_empty());
 }
+
+// Whatever a leader asks again while its disk hangs: nothing is read for a follower more than once.
+#[test]
+fn pieces_that_a_hanging_disk_is_asked_for_again_are_not_heaped_up() {
+    let config =
+        RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, chunk_bytes: 4, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    let late = other_than(&hosts, &[leader]);
+    hosts.crash(late);
+    for number in 0..50 {
+        add(&mut hosts, leader, number);
+    }
+    hosts.run_jobs = false;
+    hosts.start(late);
+    for _ in 0..3_000 {
+        hosts.pass(1);
+        while hosts.finish_job(late) {}
+    }
+    let mut read = 0;
+    while hosts.finish_job(leader) {
+        read += 1;
+        hosts.wire.clear();
+    }
+    assert!((4..=10).contains(&read), "{read} jobs");
+    hosts.run_jobs = true;
+    hosts.pass(3_000);
+    assert_eq!(hosts.state::<Tally, NoDecider>(late).added.len(), 50);
+}

@@ -70,6 +70,8 @@ impl Objects {
         match event {
             Event::Keep { blobs } => self.push(Errand::Keep(blobs)),
             Event::Discard { blob } => self.push(Errand::Discard(blob)),
+            // A leader whose disk hangs asks again.
+            Event::ReadPiece { to, blob, offset, .. } if self.is_asked_for(to, blob, offset) => {}
             Event::ReadPiece { to, blob, offset, bytes } => {
                 self.push(Errand::Read { to, blob, offset, bytes })
             }
@@ -83,6 +85,13 @@ impl Objects {
             Event::Resume { blob, total } => self.push(Errand::Resume { blob, total }),
             _ => {}
         }
+    }
+
+    fn is_asked_for(&self, to: NodeId, blob: u64, offset: u64) -> bool {
+        let asked = (to, blob, offset);
+        let is =
+            |e: &Errand| matches!(e, Errand::Read { to, blob, offset, .. } if (*to, *blob, *offset) == asked);
+        self.waiting.iter().any(is)
     }
 
     /// The bound is the protocol's: of each snapshot under way no more pieces than its window has.
