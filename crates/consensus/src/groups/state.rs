@@ -240,6 +240,11 @@ impl Groups {
         self.gone.contains(&group)
     }
 
+    /// All that were removed.
+    pub(super) fn removed(&self) -> impl Iterator<Item = GroupId> + '_ {
+        self.gone.iter().copied()
+    }
+
     /// The replica of a group, unless it sleeps or has not started yet.
     pub fn raft(&self, group: GroupId) -> Option<&Raft> {
         match &self.slots.get(&group)?.state {

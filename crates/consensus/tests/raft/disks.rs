@@ -2,9 +2,10 @@
 
 use crate::hosts::{Hosts, WORK};
 use crate::ports::{add, other_than, three};
-use crate::tally::Tally;
-use quorate_consensus::raft::{RaftConfig, RaftNotice};
-use quorate_core::{BlobId, Blobs, NoDecider};
+use crate::tally::{Do, Tally};
+use quorate_consensus::groups::{Groups, GroupsConfig, GroupsHandle, GroupsPort};
+use quorate_consensus::raft::{Founding, RaftConfig, RaftNotice};
+use quorate_core::{BlobId, Blobs, HostBuilder, NoDecider, NodeId};
 
 // In place of a damaged one, and nothing else would bring about another try.
 #[test]
@@ -89,4 +90,49 @@ fn pieces_that_a_hanging_disk_is_asked_for_again_are_not_heaped_up() {
     hosts.run_jobs = true;
     hosts.pass(3_000);
     assert_eq!(hosts.state::<Tally, NoDecider>(late).added.len(), 50);
+}
+
+/// A node with one group, which has a snapshot, and more to be done, for which so many jobs were run.
+fn one_group(jobs: usize) -> (Hosts, GroupsHandle<Tally>) {
+    let mut hosts = Hosts::new(1, 1, |id, _| {
+        let raft = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+        let config = GroupsConfig { raft, ..GroupsConfig::default() };
+        let port = GroupsPort::new(|_| Tally::default(), &config);
+        let mut builder = HostBuilder::new();
+        builder.scope(WORK, Groups::new(id, config).unwrap(), port);
+        builder.build().unwrap()
+    });
+    let groups = GroupsHandle::<Tally>::new(hosts.nodes[&NodeId(1)].door.clone(), WORK);
+    drop(groups.create(77, Founding::Found(vec![NodeId(1)])));
+    hosts.pass(500);
+    for round in 0..2 {
+        hosts.run_jobs = round == 0;
+        (0..20).for_each(|number| drop(groups.group(77).propose(Do::Add(number))));
+        hosts.pass(10);
+    }
+    for _ in 0..jobs {
+        hosts.finish_job(NodeId(1));
+    }
+    assert!(hosts.nodes.get_mut(&NodeId(1)).unwrap().objects.count() > 0);
+    (hosts, groups)
+}
+
+// Groups come and go on a node; their snapshots are not to stay.
+#[test]
+fn nothing_is_left_on_disk_of_a_group_that_was_removed() {
+    let node = NodeId(1);
+    for (jobs, crashes) in (0..8).flat_map(|jobs| [(jobs, false), (jobs, true)]) {
+        let (mut hosts, groups) = one_group(jobs);
+        let removed = groups.remove(77);
+        hosts.pass(5);
+        assert!(removed.try_take().is_ok_and(|removed| removed.is_ok()));
+        if crashes {
+            hosts.crash(node);
+            hosts.start(node);
+        }
+        hosts.run_jobs = true;
+        hosts.pass(5);
+        let left = hosts.nodes.get_mut(&node).unwrap().objects.count();
+        assert_eq!(left, 0, "removed behind {jobs} jobs, crashed: {crashes}");
+    }
 }

@@ -42,9 +42,14 @@ impl Jobs {
         }
     }
 
+    /// Whether another one may go out.
+    pub fn has_room(&self) -> bool {
+        self.out < self.out_max
+    }
+
     /// Who is to be asked next, while there is room for another.
     pub fn next(&mut self) -> Option<GroupId> {
-        if self.out < self.out_max { self.asked.pop_front() } else { None }
+        if self.has_room() { self.asked.pop_front() } else { None }
     }
 
     /// The job as one of the scope. In any order with those of other groups: each has its own state with it. A panic is

@@ -6,6 +6,7 @@
 mod ask;
 mod handle;
 mod jobs;
+mod leftovers;
 mod member;
 
 pub use ask::{GroupsNotice, GroupsStatus};
@@ -17,6 +18,7 @@ use super::{Cmd, Event, GroupId, Groups, NotCreated};
 use crate::raft::{self, Raft, RaftConfig, RaftNotice};
 use ask::Ask;
 use jobs::Jobs;
+use leftovers::Leftovers;
 use member::{Awake, Member, Thing};
 use quorate_core::{
     Answer, Job, JobPanic, Notice, Port, PortCx, Promise, Reason, ScopeId, StateMachine, Time,
@@ -38,6 +40,8 @@ pub struct GroupsPort<S: StateMachine> {
     members: BTreeMap<GroupId, Member<S>>,
     agenda: Agenda,
     jobs: Jobs,
+    /// Those that were removed, and whose objects are to go.
+    leftovers: Leftovers,
     /// Who waits for a group to be created or removed, on disk.
     creating: BTreeMap<GroupId, Vec<Promise<()>>>,
     removing: BTreeMap<GroupId, Vec<Promise<()>>>,
@@ -56,6 +60,7 @@ impl<S: StateMachine> GroupsPort<S> {
             members: BTreeMap::new(),
             agenda: Agenda::default(),
             jobs: Jobs::new(config.jobs_max),
+            leftovers: Leftovers::default(),
             creating: BTreeMap::new(),
             removing: BTreeMap::new(),
             commands: Vec::new(),
@@ -83,10 +88,14 @@ impl<S: StateMachine> GroupsPort<S> {
     fn open(&mut self, group: GroupId) {
         if !self.members.contains_key(&group) {
             let state = (self.make)(group);
-            // Each group's objects are apart from those of others.
-            let scope = ScopeId(scramble(self.scope.0 ^ scramble(group.0)));
+            let scope = self.scope_of(group);
             self.members.insert(group, Member::new(state, &self.config, scope));
         }
+    }
+
+    /// Each group's objects are apart from those of others.
+    fn scope_of(&self, group: GroupId) -> ScopeId {
+        ScopeId(scramble(self.scope.0 ^ scramble(group.0)))
     }
 
     /// Has something come to a group's port. While its replica sleeps it waits.
@@ -219,6 +228,7 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
                 waiting.into_iter().for_each(|promise| promise.reject(reason(&why)));
             }
             Event::Removed { group } => {
+                self.leftovers.of(group);
                 let waiting = self.removing.remove(&group).unwrap_or_default();
                 waiting.into_iter().for_each(|promise| promise.done(()));
             }
@@ -226,6 +236,12 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
     }
 
     fn job(&mut self, groups: &Groups) -> Option<Job> {
+        if self.jobs.has_room()
+            && let Some(gone) = self.leftovers.next(groups)
+        {
+            let scopes = gone.iter().map(|group| self.scope_of(*group)).collect();
+            return Some(self.jobs.begin(gone[0], leftovers::removal(scopes)));
+        }
         while let Some(group) = self.jobs.next() {
             let Some(Member::Awake(awake)) = self.members.get_mut(&group) else { continue };
             awake.jobs.looked_at();
@@ -239,10 +255,10 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
     }
 
     fn done(&mut self, answer: Result<Answer, JobPanic>, cx: &mut PortCx<'_, Groups>) {
-        if let Some((group, answer)) = self.jobs.end(answer)
-            && self.members.contains_key(&group)
-        {
-            self.give(group, Thing::Done(answer), cx);
+        let Some((group, answer)) = self.jobs.end(answer) else { return };
+        match self.members.contains_key(&group) {
+            true => self.give(group, Thing::Done(answer), cx),
+            false => self.leftovers.job_ended(group, &answer),
         }
     }
 
