@@ -174,3 +174,22 @@ fn many_threads_write_through_handles_of_one_store() {
         assert_eq!(found, found[..8].repeat(1000));
     }
 }
+
+// Its end is on disk, and the crash came before its name was.
+#[test]
+fn an_object_that_was_all_there_when_a_crash_came_is_made_whole_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = FileBlobs::open(dir.path()).unwrap();
+    let [name, part] =
+        ["", "part-"].map(|before| dir.path().join(format!("{before}0000000000000abc-0000000000000def")));
+    for len in [0, 1, 65_535, 65_536, 65_537, 131_072] {
+        let bytes = vec![7; len];
+        store.put(ID, &bytes).unwrap();
+        fs::rename(&name, &part).unwrap();
+        assert_eq!(store.unfinished(ID), Ok(Some(len as u64)));
+        store.seal(ID).unwrap();
+        assert_eq!(store.len(ID), Ok(Some(len as u64)), "of {len} bytes");
+        assert!(store.read(ID, 0, usize::MAX).unwrap() == bytes);
+        store.delete(ID).unwrap();
+    }
+}

@@ -97,10 +97,18 @@ impl Writing {
         if found[..] != header[..] {
             return Ok(None);
         }
-        let body = file.metadata()?.len().saturating_sub(HEADER_BYTES as u64);
-        let (whole, rest) = (body / (CHUNK_BYTES + CRC_BYTES), body % (CHUNK_BYTES + CRC_BYTES));
-        let len = whole * CHUNK_BYTES + rest.saturating_sub(CRC_BYTES);
-        Ok(Some(Writing { file, id, len, header_crc: crc_of(&header) }))
+        let header_crc = crc_of(&header);
+        let bytes = file.metadata()?.len();
+        // An end may be there: it was about to become whole when a crash came, or could not be renamed.
+        let len = match ended(&mut file, bytes, header_crc)? {
+            Some(len) => len,
+            None => {
+                let body = bytes.saturating_sub(HEADER_BYTES as u64);
+                let (whole, rest) = (body / (CHUNK_BYTES + CRC_BYTES), body % (CHUNK_BYTES + CRC_BYTES));
+                whole * CHUNK_BYTES + rest.saturating_sub(CRC_BYTES)
+            }
+        };
+        Ok(Some(Writing { file, id, len, header_crc }))
     }
 
     /// How much of it is as it was written: up to the first chunk that is not.
@@ -174,12 +182,8 @@ impl Reading {
             return Err(BlobError::Corrupt(id));
         }
         let header_crc = crc_of(&found);
-        let mut found = [0; END_BYTES];
-        let at = bytes.checked_sub(END_BYTES as u64).ok_or(BlobError::Corrupt(id))?;
-        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut found));
-        read.map_err(|error| read_failed(id, error))?;
-        let len = exactly(&found, END_BYTES, b'E', header_crc, || Fields(&found).u64());
-        let len = len.filter(|len| file_bytes(*len) == Some(at)).ok_or(BlobError::Corrupt(id))?;
+        let ended = ended(&mut file, bytes, header_crc).map_err(|error| read_failed(id, error))?;
+        let len = ended.ok_or(BlobError::Corrupt(id))?;
         Ok(Reading { file, id, len, header_crc })
     }
 
@@ -204,6 +208,16 @@ impl Reading {
         }
         Ok(out)
     }
+}
+
+/// The length of the object, as the end of its file of so many bytes says. `None`: there is no end that fits it.
+fn ended(file: &mut File, bytes: u64, header_crc: u32) -> io::Result<Option<u64>> {
+    let Some(at) = bytes.checked_sub(END_BYTES as u64) else { return Ok(None) };
+    let mut found = [0; END_BYTES];
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut found)?;
+    let len = exactly(&found, END_BYTES, b'E', header_crc, || Fields(&found).u64());
+    Ok(len.filter(|len| file_bytes(*len) == Some(at)))
 }
 
 /// A chunk of an object of `len` bytes, checked.
