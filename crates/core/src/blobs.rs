@@ -27,7 +27,8 @@ pub trait Blobs: Send {
     fn append(&mut self, id: BlobId, at: u64, piece: &[u8]) -> Result<(), BlobError>;
     /// Bytes of an unfinished object that are there and as they were written; `None` where there is none.
     fn unfinished(&mut self, id: BlobId) -> Result<Option<u64>, BlobError>;
-    /// Makes an unfinished object whole, atomically, and returns once it is on disk. One that is whole stays so.
+    /// Makes an unfinished object whole, atomically, and returns once it is on disk. One that is whole stays so. Where it fails,
+    /// nothing of it may be left, as of what a sync failed on nobody knows what is on disk: [`Blobs::unfinished`] says.
     fn seal(&mut self, id: BlobId) -> Result<(), BlobError>;
     /// Length of a whole object, or `None` where there is none.
     fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError>;
@@ -41,7 +42,7 @@ pub trait Blobs: Send {
     fn list_unfinished(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError>;
 }
 
-/// A store of objects failed. Nothing was changed by the call, but for what [`Blobs::append`] says.
+/// A store of objects failed. Nothing was changed by the call, but for what [`Blobs::append`] and [`Blobs::seal`] say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlobError {
     /// No such object.

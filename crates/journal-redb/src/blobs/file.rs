@@ -151,13 +151,13 @@ impl Writing {
         written.map_err(|error: io::Error| BlobError::Io(error.to_string()))
     }
 
-    /// Writes its end and syncs it.
-    pub(super) fn end(mut self) -> io::Result<()> {
+    /// Writes its end, which is to be synced.
+    pub(super) fn end(mut self) -> io::Result<File> {
         let end = end(self.header_crc, self.len);
         self.file.set_len(file_bytes(self.len).unwrap_or(u64::MAX))?;
         self.file.seek(SeekFrom::End(0))?;
         self.file.write_all(&end)?;
-        self.file.sync_all()
+        Ok(self.file)
     }
 
     fn read_chunk(&mut self, index: u64, into: &mut Vec<u8>) -> Result<(), BlobError> {

@@ -23,6 +23,8 @@ pub struct FileBlobs {
     dir: PathBuf,
     /// Numbers what is being written, so that two handles never write to one file.
     aside: Arc<AtomicU64>,
+    /// How the file of an object that came in pieces is brought to disk.
+    sync: fn(&File) -> io::Result<()>,
 }
 
 impl FileBlobs {
@@ -38,7 +40,7 @@ impl FileBlobs {
             }
         }
         sync_dir(&dir)?;
-        Ok(FileBlobs { dir, aside: Arc::new(AtomicU64::new(0)) })
+        Ok(FileBlobs { dir, aside: Arc::new(AtomicU64::new(0)), sync: File::sync_all })
     }
 
     fn path(&self, id: BlobId) -> PathBuf {
@@ -133,8 +135,15 @@ impl Blobs for FileBlobs {
             let whole = fs::exists(self.path(id)).map_err(failed)?;
             return if whole { Ok(()) } else { Err(BlobError::Missing(id)) };
         };
-        let sealed = writing.end().and_then(|()| fs::rename(self.unfinished_path(id), self.path(id)));
-        sealed.and_then(|()| sync_dir(&self.dir)).map_err(failed)
+        let file = writing.end().map_err(failed)?;
+        let named = (self.sync)(&file).and_then(|()| fs::rename(self.unfinished_path(id), self.path(id)));
+        named.and_then(|()| sync_dir(&self.dir)).map_err(|error| {
+            // What a failed sync did not write the system may have given up, and the next one says that all is well. So it begins
+            // anew.
+            let _ = fs::remove_file(self.path(id));
+            let _ = fs::remove_file(self.unfinished_path(id));
+            failed(error)
+        })
     }
 
     fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
@@ -183,6 +192,22 @@ fn failed(error: io::Error) -> BlobError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_sync_failed_on_is_not_made_whole_by_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = FileBlobs::open(dir.path()).unwrap();
+        let id = BlobId { scope: ScopeId(1), number: 10 };
+        store.append(id, 0, b"object").unwrap();
+        store.sync = |_| Err(io::Error::other("it is not on disk"));
+        assert!(matches!(store.seal(id), Err(BlobError::Io(_))));
+        store.sync = File::sync_all;
+        assert_eq!((store.unfinished(id), store.len(id)), (Ok(None), Ok(None)));
+        assert_eq!(store.seal(id), Err(BlobError::Missing(id)));
+        store.append(id, 0, b"object").unwrap();
+        store.seal(id).unwrap();
+        assert_eq!(store.read(id, 0, 9).unwrap(), b"object");
+    }
 
     #[test]
     fn only_our_own_names_are_objects() {
