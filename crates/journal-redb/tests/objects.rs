@@ -193,3 +193,29 @@ fn an_object_that_was_all_there_when_a_crash_came_is_made_whole_as_it_is() {
         store.delete(ID).unwrap();
     }
 }
+
+// Each of many groups asks at its start which objects are its own.
+#[test]
+fn the_objects_of_a_scope_are_found_without_a_look_at_those_of_all_others() {
+    let dir = tempfile::tempdir().unwrap();
+    for scope in 0..1_000 {
+        fs::write(dir.path().join(format!("{scope:016x}-{:016x}", 2)), b"").unwrap();
+        fs::write(dir.path().join(format!("part-{scope:016x}-{:016x}", 3)), b"").unwrap();
+    }
+    let mut store = FileBlobs::open(dir.path()).unwrap();
+    let took = |store: &mut FileBlobs, scopes: u64| {
+        let begun = std::time::Instant::now();
+        for scope in (0..scopes).map(ScopeId) {
+            assert_eq!((store.list(scope), store.list_unfinished(scope)), (Ok(vec![2]), Ok(vec![3])));
+        }
+        begun.elapsed()
+    };
+    let begun = std::time::Instant::now();
+    for _ in 0..100 {
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2_000);
+    }
+    // Two looks at all of them for each would take as long as twenty of these.
+    let hundred_looks = begun.elapsed();
+    let all = took(&mut store, 1_000);
+    assert!(all < hundred_looks * 4, "{all:?}, and a hundred looks at all {hundred_looks:?}");
+}

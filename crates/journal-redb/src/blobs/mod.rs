@@ -8,11 +8,12 @@ mod file;
 use crate::files::sync_dir;
 use file::{Reading, Writing};
 use quorate_core::{BlobError, BlobId, Blobs, ScopeId};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const ASIDE: &str = "aside-";
 const UNFINISHED: &str = "part-";
@@ -23,6 +24,8 @@ pub struct FileBlobs {
     dir: PathBuf,
     /// Numbers what is being written, so that two handles never write to one file.
     aside: Arc<AtomicU64>,
+    /// Whatever may be there, whole or unfinished: those of one scope are found without a look at those of all others.
+    known: Arc<Mutex<BTreeSet<BlobId>>>,
     /// How the file of an object that came in pieces is brought to disk.
     sync: fn(&File) -> io::Result<()>,
 }
@@ -33,14 +36,19 @@ impl FileBlobs {
     pub fn open(dir: impl AsRef<Path>) -> io::Result<FileBlobs> {
         let dir = dir.as_ref().to_path_buf();
         fs::create_dir_all(&dir)?;
+        let mut known = BTreeSet::new();
         for entry in fs::read_dir(&dir)? {
             let entry = entry?;
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE)) {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name.starts_with(ASIDE) {
                 fs::remove_file(entry.path())?;
             }
+            known.extend(id_of(name.strip_prefix(UNFINISHED).unwrap_or(name)));
         }
         sync_dir(&dir)?;
-        Ok(FileBlobs { dir, aside: Arc::new(AtomicU64::new(0)), sync: File::sync_all })
+        let (aside, known) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(known)));
+        Ok(FileBlobs { dir, aside, known, sync: File::sync_all })
     }
 
     fn path(&self, id: BlobId) -> PathBuf {
@@ -60,18 +68,21 @@ impl FileBlobs {
         }
     }
 
-    fn numbers(
-        &self,
-        scope: ScopeId,
-        name_of: impl Fn(&str) -> Option<BlobId>,
-    ) -> Result<Vec<u64>, BlobError> {
+    fn known(&self) -> MutexGuard<'_, BTreeSet<BlobId>> {
+        // Nothing panics while it is held, and it would be whole if something did.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The objects of a scope, in the order of their numbers, of which there is a file of this name.
+    fn numbers(&self, scope: ScopeId, path_of: impl Fn(BlobId) -> PathBuf) -> Result<Vec<u64>, BlobError> {
+        let all = BlobId { scope, number: 0 }..=BlobId { scope, number: u64::MAX };
+        let known: Vec<BlobId> = self.known().range(all).copied().collect();
         let mut numbers = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let id = name.to_str().and_then(&name_of).filter(|id| id.scope == scope);
-            numbers.extend(id.map(|id| id.number));
+        for id in known {
+            if fs::exists(path_of(id)).map_err(failed)? {
+                numbers.push(id.number);
+            }
         }
-        numbers.sort_unstable();
         Ok(numbers)
     }
 
@@ -95,6 +106,7 @@ impl FileBlobs {
 impl Blobs for FileBlobs {
     /// Where only the last step fails, the sync of the folder, the object may be there after a crash or not.
     fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError> {
+        self.known().insert(id);
         let number = self.aside.fetch_add(1, Ordering::Relaxed);
         let aside = self.dir.join(format!("{ASIDE}{number}"));
         self.write(&aside, id, bytes).map_err(|error| {
@@ -110,6 +122,7 @@ impl Blobs for FileBlobs {
         }
         let writing = match at {
             0 => {
+                self.known().insert(id);
                 let file = OpenOptions::new()
                     .read(true)
                     .write(true)
@@ -163,15 +176,16 @@ impl Blobs for FileBlobs {
                 Err(error) => return Err(failed(error)),
             }
         }
+        self.known().remove(&id);
         if gone { sync_dir(&self.dir).map_err(failed) } else { Ok(()) }
     }
 
     fn list(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
-        self.numbers(scope, id_of)
+        self.numbers(scope, |id| self.path(id))
     }
 
     fn list_unfinished(&mut self, scope: ScopeId) -> Result<Vec<u64>, BlobError> {
-        self.numbers(scope, |name| name.strip_prefix(UNFINISHED).and_then(id_of))
+        self.numbers(scope, |id| self.unfinished_path(id))
     }
 }
 
