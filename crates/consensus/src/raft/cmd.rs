@@ -83,6 +83,9 @@ pub enum Cmd {
         /// What is to change.
         change: Box<Change>,
     },
+    /// Whether the state machine is whole. It is, unless it was said that it is not: from a start with a snapshot on, until that
+    /// is restored. Until then this replica votes and does not stand for election, as nobody would be answered.
+    Whole(bool),
     /// Stop leading, and never stand for election again in this life: its state machine is lost, and others
     /// have theirs. It votes and keeps the log as before.
     Abstain,

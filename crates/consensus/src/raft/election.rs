@@ -124,9 +124,9 @@ impl Raft {
         }
     }
 
-    /// Whether it may be elected: it has a vote, its log is not about to be replaced, and its state machine is not lost.
+    /// Whether it may be elected: it has a vote, its log is not about to be replaced, and its state machine is there.
     pub(super) fn may_stand(&self) -> bool {
-        self.may_vote() && !self.abstains && !self.is_restoring()
+        self.may_vote() && !self.abstains && !self.lacks_state && !self.is_restoring()
     }
 
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.

@@ -67,6 +67,8 @@ pub struct Raft {
     pub(super) referred: bool,
     /// Stands for election no more.
     pub(super) abstains: bool,
+    /// Does not stand yet: its state machine is not whole.
+    pub(super) lacks_state: bool,
     pub(super) election_at: Time,
     /// By how much more than the timeout it waits, as drawn last.
     pub(super) spread: Duration,
@@ -205,6 +207,7 @@ impl Raft {
             unrestorable: None,
             referred: false,
             abstains: false,
+            lacks_state: false,
             election_at: Time::NEVER,
             spread: Duration::ZERO,
             heard_leader_at: None,

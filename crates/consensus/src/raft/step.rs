@@ -27,6 +27,7 @@ impl Protocol for Raft {
             Input::Command(Cmd::Stored { blob, upto }) => self.on_stored(blob, upto, cx),
             Input::Command(Cmd::Installed { result }) => self.on_installed(result, cx),
             Input::Command(Cmd::StepDown) => self.on_step_down(cx),
+            Input::Command(Cmd::Whole(whole)) => self.lacks_state = !whole,
             Input::Command(Cmd::Transfer { to }) => self.on_transfer(to, cx),
             Input::Command(Cmd::Change { request, change }) => self.on_change(request, *change, cx),
             Input::Command(Cmd::Abstain) => {

@@ -63,6 +63,34 @@ fn a_replica_that_could_not_restore_what_a_leader_sent_begins_with_its_own_state
     assert!(!hosts.state::<Tally, NoDecider>(late).added.is_empty());
 }
 
+// It would answer nobody, and the others can.
+#[test]
+fn a_replica_that_cannot_read_its_state_votes_and_does_not_lead() {
+    let config = RaftConfig { snapshot_log_entries: 8, ..RaftConfig::default() };
+    for seed in 0..8 {
+        let mut hosts = Hosts::of(3, seed, config.clone(), |_| (Tally::default(), NoDecider));
+        let leader = hosts.elect();
+        let late = other_than(&hosts, &[leader]);
+        let third = other_than(&hosts, &[leader, late]);
+        (0..20).for_each(|number| add(&mut hosts, leader, number));
+        hosts.crash(late);
+        hosts.nodes.get_mut(&late).unwrap().objects.refuses = true;
+        hosts.start(late);
+        hosts.pass(1_000);
+        hosts.crash(leader);
+        hosts.pass(3_000);
+        assert_eq!(hosts.leader(), Some(third), "seed {seed}");
+        add(&mut hosts, third, 20);
+        // Once its disk reads it may lead as any other.
+        hosts.nodes.get_mut(&late).unwrap().objects.refuses = false;
+        hosts.pass(1_000);
+        let _ticket = hosts.handle::<Tally, NoDecider>(third).transfer(Some(late));
+        hosts.pass(100);
+        assert_eq!(hosts.leader(), Some(late), "seed {seed}");
+        add(&mut hosts, late, 21);
+    }
+}
+
 // Whatever a leader asks again while its disk hangs: nothing is read for a follower more than once.
 #[test]
 fn pieces_that_a_hanging_disk_is_asked_for_again_are_not_heaped_up() {

@@ -118,6 +118,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                 self.propose_again(cx);
                 self.committed = self.committed.max(at.index);
                 self.applied_since = (0, 0);
+                cx.command(Cmd::Whole(true));
                 Ok(())
             }
             // At a start there is no state before that could stay: it waits until the disk reads it ...

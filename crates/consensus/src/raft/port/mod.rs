@@ -366,6 +366,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
             Event::Restore(snapshot) => {
                 self.committed = self.committed.max(snapshot.last.index);
                 self.incoming = Some((snapshot, false));
+                cx.command(Cmd::Whole(false));
             }
             event @ (Event::Keep { .. }
             | Event::Discard { .. }
