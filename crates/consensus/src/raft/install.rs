@@ -15,6 +15,10 @@ use quorate_core::{Cx, NodeId, Time};
 /// sending it in vain costs little).
 const UNRESTORABLE_TIMEOUTS: u32 = 100;
 
+/// Refusals in a row after which an object on its way in is given up: a medium that says no may say yes later, a bad place on it
+/// does not (guess: a heartbeat each, a second).
+const REFUSALS_MAX: u32 = 20;
+
 /// A snapshot on its way in. It stands beside the log and changes nothing before it is restored.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Install {
@@ -158,7 +162,12 @@ impl Raft {
             // The leader asks again, and the port is to look what is left then.
             Err(NotRead::Refused) => {
                 self.counters.snapshots_unread += 1;
+                let knows_nothing = install.stage == Stage::Resuming;
                 self.install = None;
+                // (A full disk tells what is there.)
+                if knows_nothing {
+                    self.refused(cx);
+                }
                 return;
             }
             // Once more, from the beginning.
@@ -167,6 +176,9 @@ impl Raft {
                 return self.forget_install(cx);
             }
         };
+        if upto > install.stored && install.stage == Stage::Taking {
+            self.refusals = 0;
+        }
         install.stored = upto;
         if install.stage == Stage::Resuming {
             (install.given, install.stage) = (upto, Stage::Taking);
@@ -187,9 +199,17 @@ impl Raft {
         }
     }
 
+    /// What there is of it cannot be read. If that stays so it begins anew, in another object.
+    fn refused(&mut self, cx: &mut Cx<'_, Raft>) {
+        self.refusals += 1;
+        if self.refusals >= REFUSALS_MAX {
+            self.forget_install(cx);
+        }
+    }
+
     /// What came of it is not needed, or worth nothing.
     fn forget_install(&mut self, cx: &mut Cx<'_, Raft>) {
-        (self.install, self.receiving) = (None, None);
+        (self.install, self.receiving, self.refusals) = (None, None, 0);
         self.discard_unneeded(cx);
     }
 
@@ -216,7 +236,7 @@ impl Raft {
             Err(NotRestored::Unread) => {
                 // It is there: whoever sends the same brings about another try.
                 self.counters.snapshots_unread += 1;
-                return;
+                return self.refused(cx);
             }
             Err(why) => {
                 self.counters.snapshots_refused += 1;

@@ -69,6 +69,8 @@ pub struct Raft {
     pub(super) abstains: bool,
     /// Does not stand yet: its state machine is not whole.
     pub(super) lacks_state: bool,
+    /// Times in a row that the disk refused to tell of the object on its way in.
+    pub(super) refusals: u32,
     pub(super) election_at: Time,
     /// By how much more than the timeout it waits, as drawn last.
     pub(super) spread: Duration,
@@ -208,6 +210,7 @@ impl Raft {
             referred: false,
             abstains: false,
             lacks_state: false,
+            refusals: 0,
             election_at: Time::NEVER,
             spread: Duration::ZERO,
             heard_leader_at: None,

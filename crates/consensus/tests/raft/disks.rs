@@ -91,6 +91,55 @@ fn a_replica_that_cannot_read_its_state_votes_and_does_not_lead() {
     }
 }
 
+// A place that cannot be read today cannot be read tomorrow.
+#[test]
+fn a_leader_whose_snapshot_has_a_bad_place_makes_another_and_sends_that() {
+    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    let late = other_than(&hosts, &[leader]);
+    hosts.crash(late);
+    (0..20).for_each(|number| add(&mut hosts, leader, number));
+    let blob = hosts.raft(leader).snapshot().unwrap().blob;
+    let objects = &mut hosts.nodes.get_mut(&leader).unwrap().objects;
+    objects.bad.insert(BlobId { scope: WORK, number: blob });
+    hosts.start(late);
+    hosts.pass(20_000);
+    assert_ne!(hosts.raft(leader).snapshot().unwrap().blob, blob);
+    assert_eq!(hosts.state::<Tally, NoDecider>(late).added.len(), 20);
+}
+
+#[test]
+fn a_follower_whose_half_of_a_snapshot_has_a_bad_place_begins_anew_in_another_one() {
+    let config =
+        RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, chunk_bytes: 4, ..RaftConfig::default() };
+    // While it is taken, and when all of it is there.
+    for is_whole in [false, true] {
+        let mut hosts = three(config.clone());
+        let leader = hosts.elect();
+        let late = other_than(&hosts, &[leader]);
+        hosts.crash(late);
+        (0..50).for_each(|number| add(&mut hosts, leader, number));
+        hosts.run_jobs = false;
+        hosts.start(late);
+        for _ in 0..3_000 {
+            hosts.pass(1);
+            while hosts.finish_job(leader) {}
+            let objects = &mut hosts.nodes.get_mut(&late).unwrap().objects;
+            let there = if is_whole { objects.list(WORK) } else { objects.list_unfinished(WORK) };
+            if let Some(number) = there.unwrap().first() {
+                objects.bad.insert(BlobId { scope: WORK, number: *number });
+                break;
+            }
+            hosts.finish_job(late);
+        }
+        assert_eq!(hosts.nodes[&late].objects.bad.len(), 1);
+        hosts.run_jobs = true;
+        hosts.pass(10_000);
+        assert_eq!(hosts.state::<Tally, NoDecider>(late).added.len(), 50, "all of it was there: {is_whole}");
+    }
+}
+
 // Whatever a leader asks again while its disk hangs: nothing is read for a follower more than once.
 #[test]
 fn pieces_that_a_hanging_disk_is_asked_for_again_are_not_heaped_up() {

@@ -116,9 +116,19 @@ pub struct Shelf {
     begun: BTreeSet<BlobId>,
     pub refuses: bool,
     pub is_full: bool,
+    /// Objects that have a bad place.
+    pub bad: BTreeSet<BlobId>,
 }
 
 impl Shelf {
+    fn ask_of<T>(
+        &mut self,
+        id: BlobId,
+        f: impl FnOnce(&mut MemoryBlobs) -> Result<T, BlobError>,
+    ) -> Result<T, BlobError> {
+        if self.bad.contains(&id) { Err(BlobError::Io("a bad place".into())) } else { self.ask(f) }
+    }
+
     fn ask<T>(&mut self, f: impl FnOnce(&mut MemoryBlobs) -> Result<T, BlobError>) -> Result<T, BlobError> {
         if self.refuses { Err(BlobError::Io("no".into())) } else { f(&mut self.kept) }
     }
@@ -132,31 +142,32 @@ impl Shelf {
 
     fn put_in<T>(
         &mut self,
+        id: BlobId,
         f: impl FnOnce(&mut MemoryBlobs) -> Result<T, BlobError>,
     ) -> Result<T, BlobError> {
-        if self.is_full { Err(BlobError::Io("full".into())) } else { self.ask(f) }
+        if self.is_full { Err(BlobError::Io("full".into())) } else { self.ask_of(id, f) }
     }
 }
 
 impl Blobs for Shelf {
     fn put(&mut self, id: BlobId, bytes: &[u8]) -> Result<(), BlobError> {
-        self.put_in(|kept| kept.put(id, bytes))
+        self.put_in(id, |kept| kept.put(id, bytes))
     }
     fn append(&mut self, id: BlobId, at: u64, piece: &[u8]) -> Result<(), BlobError> {
         self.begun.insert(id);
-        self.put_in(|kept| kept.append(id, at, piece))
+        self.put_in(id, |kept| kept.append(id, at, piece))
     }
     fn unfinished(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
-        self.ask(|kept| kept.unfinished(id))
+        self.ask_of(id, |kept| kept.unfinished(id))
     }
     fn seal(&mut self, id: BlobId) -> Result<(), BlobError> {
-        self.put_in(|kept| kept.seal(id))
+        self.put_in(id, |kept| kept.seal(id))
     }
     fn len(&mut self, id: BlobId) -> Result<Option<u64>, BlobError> {
         self.ask(|kept| kept.len(id))
     }
     fn read(&mut self, id: BlobId, offset: u64, max: usize) -> Result<Vec<u8>, BlobError> {
-        self.ask(|kept| kept.read(id, offset, max))
+        self.ask_of(id, |kept| kept.read(id, offset, max))
     }
     fn delete(&mut self, id: BlobId) -> Result<(), BlobError> {
         self.ask(|kept| kept.delete(id))
@@ -195,6 +206,7 @@ impl Hosts {
                     begun: BTreeSet::new(),
                     refuses: false,
                     is_full: false,
+                    bad: BTreeSet::new(),
                 },
                 boot,
             };

@@ -6,6 +6,10 @@ use bytes::Bytes;
 use quorate_core::{BlobError, BlobId, Blobs, Job, NodeId, PortCx, ScopeId};
 use std::collections::VecDeque;
 
+/// Refusals in a row after which a place of a snapshot counts as damaged: a medium that says no may say yes later, a bad place on
+/// it does not (guess: some windows, a second).
+const REFUSALS_MAX: u32 = 100;
+
 /// Something to be done.
 pub(super) enum Errand {
     /// Remove all but these.
@@ -47,6 +51,8 @@ pub(super) struct Objects {
     swept: bool,
     /// Objects that this port made in this life.
     made: u64,
+    /// Pieces in a row that could not be read for followers.
+    refusals: u32,
 }
 
 impl Objects {
@@ -114,7 +120,8 @@ impl Objects {
         match came {
             Errands::Swept => self.swept = true,
             Errands::Discarded => {}
-            Errands::Answer(answer) => {
+            Errands::Answer(mut answer) => {
+                self.count_refusals(&mut answer);
                 let mut damaged = false;
                 match &answer {
                     Cmd::Piece { blob, piece: Err(NotRead::Damaged), .. } => {
@@ -133,6 +140,15 @@ impl Objects {
             }
         }
         false
+    }
+
+    fn count_refusals(&mut self, answer: &mut Cmd) {
+        let Cmd::Piece { piece, .. } = answer else { return };
+        match piece {
+            Err(NotRead::Refused) if self.refusals >= REFUSALS_MAX => *piece = Err(NotRead::Damaged),
+            Err(NotRead::Refused) => self.refusals += 1,
+            Ok(_) | Err(NotRead::Damaged) => self.refusals = 0,
+        }
     }
 
     /// A number for an object of this port's own: of this life, and even. `None` while older ones may still be removed.
