@@ -223,6 +223,7 @@ impl Leading {
             reads: Reads::default(),
             // Whoever woke up, too, hears at once that it is still led.
             heartbeat_at: now,
+            beat_at: now,
             said_at: now,
             quorum_check_at: next_beat,
             notice_at: Time::NEVER,

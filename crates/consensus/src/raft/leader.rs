@@ -23,7 +23,11 @@ pub(super) struct Leader {
     /// Counts what is asked of followers in this term.
     pub round: u64,
     pub reads: Reads,
+    /// When it speaks to all followers, unless it spoke meanwhile.
     pub heartbeat_at: Time,
+    /// When what it says to all followers counts as a heartbeat again, whatever made it speak: one that has much to say
+    /// has no other.
+    pub beat_at: Time,
     /// When it spoke to all followers last.
     pub said_at: Time,
     pub quorum_check_at: Time,
@@ -61,6 +65,7 @@ impl Raft {
             round: 1,
             reads: Reads::default(),
             heartbeat_at: self.next_beat(cx.now),
+            beat_at: self.next_beat(cx.now),
             said_at: cx.now,
             quorum_check_at: self.next_beat(cx.now),
             notice_at: Time::NEVER,
@@ -366,7 +371,10 @@ impl Raft {
         let (now, wall, leases) = (cx.now, cx.wall, self.config.lease_drift_ppm.is_some());
         let heartbeat = self.next_beat(now);
         let Some(leader) = self.leader_mut() else { return };
-        let is_heartbeat = leader.heartbeat_at <= now;
+        let is_heartbeat = leader.beat_at <= now;
+        if is_heartbeat {
+            leader.beat_at = heartbeat;
+        }
         if leases && is_heartbeat {
             leader.beat(now, wall);
         }

@@ -35,6 +35,18 @@ fn a_leader_that_heard_a_quorum_a_moment_ago_reads_without_a_round() {
     assert_eq!((cluster.raft(leader).counters().leased_reads, cluster.raft(leader).counters().reads), (1, 0));
 }
 
+// What it says has no heartbeat in between, and is heard as well.
+#[test]
+fn a_leader_that_commits_all_the_time_reads_without_a_round() {
+    let (mut cluster, leader) = with_leases();
+    for _ in 0..100 {
+        cluster.propose(leader, b"y");
+        cluster.pass(10);
+        assert!(reads_at_once(&mut cluster, leader));
+    }
+    assert_eq!(cluster.raft(leader).counters().reads, 0);
+}
+
 // 19. [S] Off by default.
 #[test]
 fn without_a_stated_bound_of_clocks_there_is_no_lease() {

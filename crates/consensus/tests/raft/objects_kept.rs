@@ -247,6 +247,29 @@ fn pieces_and_answers_that_are_lost_are_sent_again() {
     assert_eq!(cluster.raft(leader).counters().snapshots_sent, 1);
 }
 
+// A leader that has much to say has no heartbeat of its own, and is to count time all the same.
+#[test]
+fn a_piece_that_is_lost_is_sent_again_by_a_leader_that_commits_all_the_time() {
+    let (mut cluster, leader, late) = one_lags(RaftConfig::default(), STATE, 0);
+    let mut lost = false;
+    for ms in 0..1_000 {
+        cluster.now = cluster.now + Duration::from_millis(1);
+        if ms % 10 == 0 {
+            cluster.propose(leader, b"y");
+        }
+        while !cluster.wire.is_empty() {
+            for (from, to, msg) in std::mem::take(&mut cluster.wire) {
+                let is_piece = matches!(&msg, Msg::Snapshot(chunk) if !chunk.data.is_empty());
+                if !is_piece || std::mem::replace(&mut lost, true) {
+                    cluster.deliver(from, to, msg);
+                }
+            }
+        }
+        ids(3).into_iter().for_each(|id| cluster.step(id, Input::Wake));
+    }
+    assert!(lost && has_installed(&mut cluster, late));
+}
+
 #[test]
 fn a_piece_that_cannot_be_read_now_is_asked_for_again() {
     let (mut cluster, leader, late) = one_lags(RaftConfig::default(), STATE, 0);
