@@ -141,7 +141,7 @@ planted! {
     /// Counts the word of a voter that runs on an old copy of its disk.
     OldDiskCounts = "old-disk-counts" by "rollback::nobody_is_elected_with_the_vote_of_a_disk_that_forgot_what_is_committed",
     /// A witness stands for election.
-    WitnessStands = "witness-stands",
+    WitnessStands = "witness-stands" by "witness::a_witness_is_never_elected_nor_handed_leadership",
     /// What only witnesses have on disk is committed.
     WitnessesSuffice = "witnesses-suffice" by "witness::what_only_witnesses_have_on_disk_is_not_committed",
     /// A witness forgets what is committed, whoever lacks it.

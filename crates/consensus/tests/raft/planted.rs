@@ -60,6 +60,7 @@ mod caught {
         strangers::an_acknowledgement_does_not_count_for_the_next_journal_of_the_same_node,
         strangers::a_node_with_a_different_founding_set_joins_no_quorum,
         witness::a_voter_that_is_behind_gets_from_a_witness_what_the_lost_leader_had_committed,
+        witness::a_witness_is_never_elected_nor_handed_leadership,
         witness::what_only_witnesses_have_on_disk_is_not_committed,
         voters::interrupted::a_change_is_completed_by_the_next_leader_wherever_the_first_one_crashed,
         voters::removed::a_voter_that_was_removed_while_it_was_away_raises_no_term_and_is_told,

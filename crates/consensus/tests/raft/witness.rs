@@ -64,7 +64,7 @@ fn two_replicas_and_a_witness_go_on_without_any_one_of_the_three() {
 }
 
 #[test]
-fn a_witness_is_never_elected_nor_handed_leadership() {
+pub fn a_witness_is_never_elected_nor_handed_leadership() {
     let preferred = vec![NodeId(3), NodeId(2)];
     let mut cluster = with_witnesses(3, 2, RaftConfig { preferred, ..RaftConfig::default() });
     let leader = cluster.elect();
