@@ -124,9 +124,12 @@ impl Raft {
         }
     }
 
-    /// Whether it may be elected: it has a vote, its log is not about to be replaced, and its state machine is there.
+    /// Whether it may be elected: it has a vote and a state machine that is there, and its log is not about to be
+    /// replaced.
     pub(super) fn may_stand(&self) -> bool {
-        self.may_vote() && !self.abstains && !self.lacks_state && !self.is_restoring()
+        let has_state = !self.witness || self.config.suffers(Mutation::WitnessStands);
+        let is_able = !self.abstains && !self.lacks_state && !self.is_restoring();
+        self.may_vote() && has_state && is_able
     }
 
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.

@@ -42,3 +42,4 @@ mod trace;
 mod transcripts;
 mod transfer;
 mod voters;
+mod witness;

@@ -292,7 +292,7 @@ fn a_snapshot_that_is_stored_late_does_not_take_back_the_state_of_one_that_leads
     let said = |term, granted, last| VoteReply { term, granted, last };
     cluster.deliver(M, F, Msg::PreVoteReply(said(1, false, LogId::new(1, 8))));
     let batches = vec![entries(1, 1, 8)].into();
-    cluster.deliver(M, F, Msg::Pulled(Pulled { group, after: LogId::ZERO, batches }));
+    cluster.deliver(M, F, Msg::Pulled(Pulled { group, after: LogId::ZERO, batches, last: LogId::new(1, 8) }));
     cluster.step(F, Input::Wake);
     cluster.deliver(M, F, Msg::PreVoteReply(said(2, true, LogId::ZERO)));
     cluster.deliver(M, F, Msg::VoteReply(said(2, true, LogId::ZERO)));
