@@ -40,8 +40,13 @@ impl<S: StateMachine> Thing<S> {
 
     /// The group is not here (any more): whoever asked is told, and nobody else waits.
     pub fn refuse(self) {
+        self.refuse_as(Reason::Refused("the group is not on this node".into()));
+    }
+
+    /// Whoever asked is told why not.
+    pub fn refuse_as(self, why: Reason) {
         if let Thing::Ask(ask) = self {
-            ask.reject(Reason::Refused("the group is not on this node".into()));
+            ask.reject(why);
         }
     }
 }

@@ -22,7 +22,7 @@ use quorate_core::{
     Answer, Job, JobPanic, Notice, Port, PortCx, Promise, Reason, ScopeId, StateMachine, Time,
 };
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Groups whose turn comes in one wake.
@@ -38,8 +38,8 @@ pub struct GroupsPort<S: StateMachine> {
     members: BTreeMap<GroupId, Member<S>>,
     agenda: Agenda,
     jobs: Jobs,
-    /// Who waits for a group to be created or removed, on disk.
-    creating: BTreeMap<GroupId, Vec<Promise<()>>>,
+    /// Who waits for a group to be created, in the order in which they asked, or removed, on disk.
+    creating: BTreeMap<GroupId, VecDeque<Promise<()>>>,
     removing: BTreeMap<GroupId, Vec<Promise<()>>>,
     /// Reused: what one port asks and tells.
     commands: Vec<raft::Cmd>,
@@ -89,6 +89,11 @@ impl<S: StateMachine> GroupsPort<S> {
         }
     }
 
+    /// Whether there is such a group, or is about to be.
+    fn is_here(&self, group: GroupId, groups: &Groups) -> bool {
+        self.members.contains_key(&group) || groups.has(group) || groups.is_to_begin(group)
+    }
+
     /// Has something come to a group's port. While its replica sleeps it waits.
     fn give(&mut self, group: GroupId, thing: Thing<S>, cx: &mut PortCx<'_, Groups>) {
         if let Some(Member::Asleep(_)) = self.members.get(&group)
@@ -100,7 +105,7 @@ impl<S: StateMachine> GroupsPort<S> {
         let Some(raft) = cx.protocol.raft(group) else {
             let is_ask = matches!(thing, Thing::Ask(_));
             match is_ask && awake.waiting.len() >= self.config.promises_max {
-                true => thing.refuse(),
+                true => thing.refuse_as(Reason::Busy),
                 false => awake.waiting.push_back(thing),
             }
             return cx.command(Cmd::Wake { group });
@@ -160,6 +165,16 @@ impl<S: StateMachine> GroupsPort<S> {
         }
     }
 
+    /// Whom the next answer is for: answers come in the order in which a group was asked for.
+    fn next_creating(&mut self, group: GroupId) -> Option<Promise<()>> {
+        let waiting = self.creating.get_mut(&group)?;
+        let promise = waiting.pop_front();
+        if waiting.is_empty() {
+            self.creating.remove(&group);
+        }
+        promise
+    }
+
     fn close(&mut self, group: GroupId) {
         if let Some(Member::Awake(mut awake)) = self.members.remove(&group) {
             self.agenda.forget(group, &mut awake.place);
@@ -179,7 +194,7 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
     fn ask(&mut self, ask: Ask, cx: &mut PortCx<'_, Groups>) {
         match ask {
             Ask::Of { group, ask } => match ask.downcast::<raft::Ask<S, quorate_core::NoDecider>>() {
-                Ok(ask) if self.members.contains_key(&group) || cx.protocol.has(group) => {
+                Ok(ask) if self.is_here(group, cx.protocol) => {
                     self.open(group);
                     self.give(group, Thing::Ask(ask), cx);
                 }
@@ -187,11 +202,13 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
                 // A handle of another type of state: its promises answer when they are dropped.
                 Err(_) => {}
             },
-            Ask::Create { group, founding, promise } => {
-                self.creating.entry(group).or_default().push(promise);
+            Ask::Create { group, founding, mut promise } => {
+                promise.mark_in_doubt();
+                self.creating.entry(group).or_default().push_back(promise);
                 cx.command(Cmd::Create { group, founding });
             }
-            Ask::Remove { group, promise } => {
+            Ask::Remove { group, mut promise } => {
+                promise.mark_in_doubt();
                 self.removing.entry(group).or_default().push(promise);
                 cx.command(Cmd::Remove { group });
             }
@@ -211,12 +228,14 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
             Event::Woken { group } => self.give_waiting(group, cx),
             Event::Asleep { group } => self.doze(group, cx),
             Event::Created { group } => {
-                let waiting = self.creating.remove(&group).unwrap_or_default();
-                waiting.into_iter().for_each(|promise| promise.done(()));
+                if let Some(promise) = self.next_creating(group) {
+                    promise.done(());
+                }
             }
             Event::NotCreated { group, why } => {
-                let waiting = self.creating.remove(&group).unwrap_or_default();
-                waiting.into_iter().for_each(|promise| promise.reject(reason(&why)));
+                if let Some(promise) = self.next_creating(group) {
+                    promise.reject(reason(&why));
+                }
             }
             Event::Removed { group } => {
                 let waiting = self.removing.remove(&group).unwrap_or_default();
@@ -273,10 +292,10 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
         let groups: Vec<GroupId> = self.members.keys().copied().collect();
         groups.into_iter().for_each(|group| self.close(group));
         for promise in std::mem::take(&mut self.creating).into_values().flatten() {
-            promise.reject(Reason::Stopped);
+            promise.fail(Reason::Stopped);
         }
         for promise in std::mem::take(&mut self.removing).into_values().flatten() {
-            promise.reject(Reason::Stopped);
+            promise.fail(Reason::Stopped);
         }
     }
 }

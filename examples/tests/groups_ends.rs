@@ -1,0 +1,73 @@
+//! Many groups where something ends badly, or begins twice: each asker gets its own answer, and what one group suffers is
+//! that group's alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
+
+use quorate::groups::{GroupId, GroupsConfig};
+use quorate::raft::{Change, Founding};
+use quorate::{Failure, Reason};
+use quorate_examples::many::{Many, NODES};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn asleep(seed: u64, groups: u64) -> Many {
+    let mut many = Many::new(seed, groups, GroupsConfig::default());
+    assert!(many.until(PATIENCE, |many| many.led() == groups as usize).is_some());
+    assert!(many.have_lead(NODES[0]), "one node is to lead them all");
+    assert!(many.until(PATIENCE, Many::is_asleep).is_some(), "they never slept");
+    many
+}
+
+#[test]
+fn a_group_that_was_created_is_not_said_to_be_refused_when_it_is_asked_for_again_otherwise() {
+    let mut many = asleep(1, 1);
+    let created = many.world.app(NODES[0]).create(77, Founding::Found(NODES.to_vec()));
+    let otherwise = many.world.app(NODES[0]).create(77, Founding::Found(vec![NODES[0]]));
+    let again = many.world.app(NODES[0]).create(77, Founding::Found(vec![NODES[2], NODES[0], NODES[1]]));
+    assert_eq!(many.world.finish(created), Ok(()));
+    let refused = many.world.finish(otherwise);
+    assert!(matches!(refused, Err(Failure::Rejected(Reason::Refused(_)))), "{refused:?}");
+    assert_eq!(many.world.finish(again), Ok(()), "the same voters in another order are the same");
+    assert!(many.on(NODES[0]).unwrap().has(GroupId(77)));
+}
+
+#[test]
+fn a_group_that_is_named_at_the_build_takes_what_is_asked_right_after_the_start() {
+    let mut many = Many::new(2, 600, GroupsConfig::default());
+    let proposed = [0, 599].map(|group| many.world.app(NODES[1]).group(group).propose(5));
+    for ticket in proposed {
+        assert_eq!(many.world.finish(ticket), Ok(5));
+    }
+}
+
+#[test]
+fn what_a_node_that_stops_was_asked_to_create_or_remove_is_not_said_not_to_have_happened() {
+    let mut many = asleep(8, 2);
+    let created = many.world.app(NODES[0]).create(77, Founding::Found(NODES.to_vec()));
+    let removed = many.world.app(NODES[0]).remove(1);
+    while many.on(NODES[0]).unwrap().has(GroupId(1)) || !many.on(NODES[0]).unwrap().has(GroupId(77)) {
+        assert!(many.world.step());
+    }
+    many.world.stop(NODES[0]);
+    for ticket in [created, removed] {
+        let end = many.world.finish(ticket);
+        assert!(matches!(end, Err(Failure::Unknown(Reason::Stopped))), "{end:?}");
+    }
+    many.world.restart(NODES[0]);
+    let groups = many.on(NODES[0]).unwrap();
+    assert!(groups.has(GroupId(77)) && groups.is_gone(GroupId(1)), "both came about");
+}
+
+#[test]
+fn a_handover_and_a_change_of_voters_of_a_node_that_dies_are_not_said_not_to_have_happened() {
+    let mut many = asleep(9, 2);
+    let handle = many.world.app(NODES[0]).clone();
+    let handed_over = handle.group(0).transfer(Some(NODES[1]));
+    let changed = handle.group(1).change(Change::default().remove(NODES[2]));
+    many.world.run_for(Duration::from_micros(10));
+    many.world.kill(NODES[0]);
+    let end = many.world.finish(handed_over).map(drop);
+    assert!(matches!(end, Err(Failure::Unknown(Reason::Stopped))), "{end:?}");
+    let end = many.world.finish(changed).map(drop);
+    assert!(matches!(end, Err(Failure::Unknown(Reason::Stopped))), "{end:?}");
+}
