@@ -2,10 +2,14 @@
 //! that group's alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
-use quorate::groups::{GroupId, GroupsConfig};
+use quorate::groups::{GroupId, Groups, GroupsConfig, GroupsHandle};
 use quorate::raft::{Change, Founding};
-use quorate::{Failure, Reason};
-use quorate_examples::many::{Many, NODES};
+use quorate::sim::{Settings, World};
+use quorate::{Applied, Failure, Node, NodeId, Reason, StateMachine};
+use quorate_examples::many::{Many, NODES, SUMS, founded};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,6 +20,44 @@ fn asleep(seed: u64, groups: u64) -> Many {
     assert!(many.have_lead(NODES[0]), "one node is to lead them all");
     assert!(many.until(PATIENCE, Many::is_asleep).is_some(), "they never slept");
     many
+}
+
+/// A sum whose node may be set on fire: then the next command panics.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Fragile {
+    sum: u64,
+    #[serde(skip)]
+    burns: Arc<AtomicBool>,
+}
+
+impl StateMachine for Fragile {
+    type Command = u64;
+    type Reply = u64;
+    quorate::freeze_by_clone!();
+    fn apply(&mut self, add: u64, _: Applied) -> u64 {
+        assert!(!self.burns.load(Ordering::Relaxed), "on fire");
+        self.sum += add;
+        self.sum
+    }
+}
+
+/// Three nodes with groups of what this makes on each.
+fn world(
+    seed: u64,
+    groups: u64,
+    make: impl Fn(NodeId, GroupId) -> Fragile + Clone + Send + 'static,
+) -> World<GroupsHandle<Fragile>> {
+    World::with(Settings::default(), seed, NODES, move |id| {
+        let mut node = Node::builder(id);
+        let make = make.clone();
+        let sums =
+            node.groups_with("sums", founded(groups), move |group| make(id, group), GroupsConfig::default());
+        (node.build().unwrap(), sums)
+    })
+}
+
+fn on(world: &World<GroupsHandle<Fragile>>, id: NodeId) -> &Groups {
+    world.host(id).unwrap().protocol(SUMS).unwrap()
 }
 
 #[test]
@@ -38,6 +80,44 @@ fn a_group_that_is_named_at_the_build_takes_what_is_asked_right_after_the_start(
     for ticket in proposed {
         assert_eq!(many.world.finish(ticket), Ok(5));
     }
+}
+
+#[test]
+fn a_replica_whose_state_machine_is_lost_does_not_stand_for_having_slept() {
+    let groups = 20;
+    let burns = Arc::new(AtomicBool::new(false));
+    let third = burns.clone();
+    let mut world = world(3, groups, move |id, _| match id == NODES[2] {
+        true => Fragile { burns: third.clone(), ..Fragile::default() },
+        false => Fragile::default(),
+    });
+    let led_by = |world: &World<GroupsHandle<Fragile>>, id| on(world, id).led();
+    for _ in 0..20 {
+        world.run_for(Duration::from_secs(1));
+        for group in 0..groups {
+            for id in NODES {
+                let leads = on(&world, id).look(GroupId(group)).is_some_and(|look| look.leads);
+                if leads && id != NODES[0] {
+                    drop(world.app(id).group(group).transfer(Some(NODES[0])));
+                }
+            }
+        }
+    }
+    assert_eq!(led_by(&world, NODES[0]), groups as usize, "one node is to lead them all");
+    burns.store(true, Ordering::Relaxed);
+    for group in 0..groups {
+        let proposed = world.app(NODES[0]).group(group).propose(1);
+        assert_eq!(world.finish(proposed), Ok(1));
+    }
+    let slept = on(&world, NODES[0]).counters().slept;
+    let sleep = |world: &World<GroupsHandle<Fragile>>| on(world, NODES[0]).counters().slept >= slept + groups;
+    assert!(world.run_until(sleep, PATIENCE), "they never slept");
+    world.crash(NODES[0]);
+    for _ in 0..100 {
+        world.run_for(Duration::from_millis(100));
+        assert_eq!(led_by(&world, NODES[2]), 0, "one that cannot apply leads");
+    }
+    assert_eq!(led_by(&world, NODES[1]), groups as usize);
 }
 
 #[test]

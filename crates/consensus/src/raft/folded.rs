@@ -57,6 +57,7 @@ pub(crate) struct Folded {
     /// Itself, if it leads.
     leader: NodeId,
     caught_up: bool,
+    abstains: bool,
     /// Whether the first configuration of the history came by no entry.
     settled: bool,
     history: Box<[(Index, Arc<Configuration>)]>,
@@ -180,6 +181,7 @@ impl Folded {
             leader: Some(self.leader),
             commit: last.index,
             caught_up: self.caught_up,
+            abstains: self.abstains,
             links: links.clone(),
             heard_leader_at: self.heard_at.max(heard(self.leader)),
             bound_until: self.bound_until,
@@ -265,6 +267,7 @@ impl Raft {
             vote: self.vote,
             leader: self.leader.unwrap_or(self.id),
             caught_up: self.caught_up,
+            abstains: self.abstains,
             settled,
             history: history.into_iter().map(one).collect(),
             base: self.log.base(),
