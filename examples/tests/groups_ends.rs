@@ -121,6 +121,26 @@ fn a_replica_whose_state_machine_is_lost_does_not_stand_for_having_slept() {
 }
 
 #[test]
+fn a_state_that_cannot_be_made_costs_its_own_group_only() {
+    let mut world = world(4, 3, |id, group| {
+        assert!(group != GroupId(1) || id != NODES[0], "no state for {group}");
+        Fragile::default()
+    });
+    for group in [0, 2] {
+        let proposed = world.app(NODES[0]).group(group).propose(4);
+        assert_eq!(world.finish(proposed), Ok(4));
+    }
+    let here = world.app(NODES[0]).group(1).propose(4);
+    let refused = world.finish(here);
+    assert!(
+        matches!(&refused, Err(Failure::Rejected(Reason::Poisoned(why))) if why.contains("no state")),
+        "{refused:?}"
+    );
+    let elsewhere = world.app(NODES[1]).group(1).propose(4);
+    assert_eq!(world.finish(elsewhere), Ok(4));
+}
+
+#[test]
 fn what_a_node_that_stops_was_asked_to_create_or_remove_is_not_said_not_to_have_happened() {
     let mut many = asleep(8, 2);
     let created = many.world.app(NODES[0]).create(77, Founding::Found(NODES.to_vec()));

@@ -52,10 +52,16 @@ impl<S: StateMachine> Thing<S> {
 }
 
 impl<S: StateMachine> Member<S> {
-    pub fn new(state: S, config: &Arc<RaftConfig>, scope: ScopeId) -> Member<S> {
-        let mut port = RaftPort::new(state, NoDecider, config.clone());
+    /// Around its first state; or around none, if making that panicked, which poisons it as soon as it begins.
+    pub fn new(state: Result<S, String>, config: &Arc<RaftConfig>, scope: ScopeId) -> Member<S> {
+        let (mut port, lost) = match state {
+            Ok(state) => (RaftPort::new(state, NoDecider, config.clone()), None),
+            Err(why) => (RaftPort::without_state(NoDecider, config.clone()), Some(JobPanic(why))),
+        };
         Port::<Raft>::placed(&mut port, scope);
-        Member::Awake(Awake::of(port).into())
+        let mut awake = Awake::of(port);
+        awake.waiting.extend(lost.map(|why| Thing::Done(Err(why))));
+        Member::Awake(awake.into())
     }
 
     /// The member, awake.

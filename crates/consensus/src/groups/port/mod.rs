@@ -14,7 +14,7 @@ pub use handle::GroupsHandle;
 use super::agenda::Agenda;
 use super::ids::scramble;
 use super::{Cmd, Event, GroupId, Groups, NotCreated};
-use crate::raft::{self, Raft, RaftConfig, RaftNotice};
+use crate::raft::{self, Raft, RaftConfig, RaftNotice, guarded};
 use ask::Ask;
 use jobs::Jobs;
 use member::{Awake, Member, Thing};
@@ -47,7 +47,7 @@ pub struct GroupsPort<S: StateMachine> {
 }
 
 impl<S: StateMachine> GroupsPort<S> {
-    /// A port that makes the first state of each group by this function.
+    /// A port that makes the first state of each group by this function. A group for which it panics is poisoned.
     pub fn new(make: impl FnMut(GroupId) -> S + Send + 'static, config: &super::GroupsConfig) -> Self {
         GroupsPort {
             make: Box::new(make),
@@ -82,7 +82,7 @@ impl<S: StateMachine> GroupsPort<S> {
     /// A group is here, and may not have started yet.
     fn open(&mut self, group: GroupId) {
         if !self.members.contains_key(&group) {
-            let state = (self.make)(group);
+            let state = guarded(|| (self.make)(group));
             // Each group's objects are apart from those of others.
             let scope = ScopeId(scramble(self.scope.0 ^ scramble(group.0)));
             self.members.insert(group, Member::new(state, &self.config, scope));
