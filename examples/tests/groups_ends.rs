@@ -141,6 +141,22 @@ fn a_state_that_cannot_be_made_costs_its_own_group_only() {
 }
 
 #[test]
+fn a_group_whose_leader_removed_it_is_led_by_another_though_the_two_share_nothing_else_that_sleeps() {
+    let mut many = asleep(5, 2);
+    let removed = many.world.app(NODES[0]).group(0).propose(1);
+    many.world.finish(removed).unwrap();
+    let removed = many.world.app(NODES[0]).remove(1);
+    many.world.finish(removed).unwrap();
+    // The other group never sleeps, so its node is heard all the time.
+    for _ in 0..100 {
+        drop(many.world.app(NODES[0]).group(0).propose(1));
+        many.world.run_for(Duration::from_millis(50));
+    }
+    assert!(!many.on(NODES[0]).unwrap().look(GroupId(0)).unwrap().sleeps);
+    assert!(many.leader(1).is_some(), "nobody leads, and those that are left sleep on");
+}
+
+#[test]
 fn what_a_node_that_stops_was_asked_to_create_or_remove_is_not_said_not_to_have_happened() {
     let mut many = asleep(8, 2);
     let created = many.world.app(NODES[0]).create(77, Founding::Found(NODES.to_vec()));

@@ -162,7 +162,13 @@ impl Groups {
     }
 
     pub(super) fn on_beat(&mut self, from: NodeId, beat: &Beat, cx: &mut Cx<'_, Groups>) {
-        self.neighbours.entry(from).or_default().told = Some((beat.leads, beat.under));
+        let neighbour = self.neighbours.entry(from).or_default();
+        neighbour.told = Some((beat.leads, beat.under));
+        if !neighbour.matters() && (beat.leads.count > 0 || beat.under.count > 0) {
+            // One that shares no sleep with the sender does not beat. If it did not say so, what it said last would stand, and
+            // the sender would sleep on for as long as this node is heard for anything else. News, no promise.
+            cx.send_now(from, Msg::Beat(Beat::default()));
+        }
         let followed = beat.followed.iter().filter(|claim| !self.leads_as(from, claim));
         let led = beat.led.iter().filter(|claim| !self.follows_as(from, claim));
         let wrong: Vec<GroupId> = followed.chain(led).map(|claim| claim.group).collect();
