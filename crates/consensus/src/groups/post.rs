@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const SMALL_BYTES: usize = 80;
 
 /// Small messages of a bundle, at most.
-const BUNDLE_MAX: usize = 512;
+pub(super) const BUNDLE_MAX: usize = 512;
 
 /// What waits for the end of the step.
 #[derive(Debug, Default)]

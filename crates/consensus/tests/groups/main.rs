@@ -88,6 +88,30 @@ fn a_count_of_the_other_end_of_the_world_allocates_nothing() {
     assert!(wire::decode::<Msg>(Bytes::from(longer)).is_err());
 }
 
+#[test]
+fn what_is_put_together_is_small_and_not_more_than_is_ever_put_together() {
+    let refused = |msg: &Msg| wire::decode::<Msg>(wire::encode(msg, &mut BytesMut::new())).is_err();
+    let doze = |group| Doze { group: GroupId(group), term: 3, last: LogId::new(3, 17), nonce: 9 };
+    let of = |count: u64| {
+        let claims: Vec<Claim> = (0..count).map(claim).collect();
+        [
+            Msg::Many((0..count).map(|group| (GroupId(group), reply(4))).collect()),
+            Msg::Doze((0..count).map(doze).collect()),
+            Msg::Dozed((0..count).map(|group| (GroupId(group), 9)).collect()),
+            Msg::NotSo((0..count).map(GroupId).collect()),
+            Msg::Beat(Beat { led: claims.clone(), ..Beat::default() }),
+            Msg::Beat(Beat { followed: claims, ..Beat::default() }),
+        ]
+    };
+    assert!(of(512).iter().all(|msg| !refused(msg)));
+    assert!(of(513).iter().all(refused));
+    // What carries data is dropped where a node has no room; it does not come in by another door.
+    let commands = raft::Commands::one(b"data");
+    let data = raft::Msg::Forward(raft::Forward { group: 9, first: 1, commands });
+    assert!(refused(&Msg::Many([(GroupId(7), data.clone())].into())));
+    assert!(!refused(&Msg::One { group: GroupId(7), msg: data }));
+}
+
 proptest! {
     #[test]
     fn bytes_that_nobody_wrote_are_refused_or_are_a_message(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
