@@ -157,6 +157,33 @@ fn a_group_whose_leader_removed_it_is_led_by_another_though_the_two_share_nothin
 }
 
 #[test]
+fn an_old_disk_that_lacks_what_it_acknowledged_is_found_out_by_a_leader_that_slept() {
+    let mut many = asleep(6, 1);
+    many.world.keep_disk(NODES[1]);
+    let proposed = many.world.app(NODES[0]).group(0).propose(5);
+    assert_eq!(many.world.finish(proposed), Ok(5));
+    assert!(many.until(PATIENCE, Many::is_asleep).is_some());
+    assert!(many.world.old_disk(NODES[1]));
+    many.world.run_for(Duration::from_secs(3));
+    let status = many.world.app(NODES[0]).group(0).status();
+    assert_eq!(many.world.finish(status).unwrap().rolled_back, [NODES[1]]);
+}
+
+#[test]
+fn an_old_disk_whose_life_is_counted_lower_is_found_out_by_a_leader_that_slept() {
+    let mut many = asleep(7, 1);
+    many.world.keep_disk(NODES[1]);
+    for _ in 0..2 {
+        many.world.restart(NODES[1]);
+        assert!(many.until(PATIENCE, Many::is_asleep).is_some());
+    }
+    assert!(many.world.old_disk(NODES[1]));
+    many.world.run_for(Duration::from_secs(3));
+    let status = many.world.app(NODES[0]).group(0).status();
+    assert_eq!(many.world.finish(status).unwrap().rolled_back, [NODES[1]]);
+}
+
+#[test]
 fn what_a_node_that_stops_was_asked_to_create_or_remove_is_not_said_not_to_have_happened() {
     let mut many = asleep(8, 2);
     let created = many.world.app(NODES[0]).create(77, Founding::Found(NODES.to_vec()));

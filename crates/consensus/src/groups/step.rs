@@ -125,7 +125,7 @@ impl Groups {
         self.walk = Some(GroupId(0));
         if let LinkState::Up(boot) = state {
             self.hear(peer, cx.now);
-            self.greet(peer, boot);
+            self.greet(peer, boot, cx.now);
         }
     }
 

@@ -81,9 +81,9 @@ pub(crate) struct Waking<'a> {
     pub id: NodeId,
     pub config: &'a Arc<RaftConfig>,
     pub boot: Boot,
-    /// Those that are up now.
+    /// Those that were up when it fell asleep. It is told what became of them since.
     pub links: &'a BTreeMap<NodeId, Boot>,
-    /// Of a leader: whom it serves, besides the voters.
+    /// Of a leader: those that were equal when it fell asleep, voters and whom it serves besides.
     pub served: &'a [NodeId],
     pub now: Time,
 }
@@ -203,6 +203,9 @@ impl Folded {
             raft.share_peers();
             for peer in &mut raft.peers {
                 peer.reset(last.index + 1, heard(peer.id).unwrap_or(Time::ZERO));
+                if served.contains(&peer.id) {
+                    peer.said.slept(raft.term, last.index);
+                }
             }
             raft.role = Role::Leader(Box::new(leading.unfold(last.index, raft.next_beat(now), now)));
         }
