@@ -2,6 +2,8 @@
 //! `examples/tests/groups.rs`, and the campaign over them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
+mod hostile;
+
 #[path = "../shared/golden_file.rs"]
 mod golden_file;
 
