@@ -113,7 +113,7 @@ fn batches(script: &mut Script<'_>, prev: LogId) -> Vec<Batch> {
 
 /// A message.
 pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
-    let kind = script.below(23);
+    let kind = script.below(24);
     let group = if script.below(16) == 15 { script.number(near.group) } else { near.group };
     let (term, round) = (script.number(near.term), near.round);
     match kind {
@@ -127,7 +127,8 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
             Msg::Append(Append { group, term, prev, commit, round, batches })
         }
         7 | 8 => {
-            let outcome = match script.below(4) {
+            let outcome = match script.below(5) {
+                4 => Outcome::Witnessed(script.number(near.last.index)),
                 0 | 1 => Outcome::Matched(script.number(near.last.index)),
                 2 => Outcome::Conflict { refused: script.number(near.last.index), hint: near.id(script) },
                 _ => Outcome::Stale,
@@ -176,8 +177,11 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
             ask: script.flag(),
         },
         15 => {
-            let after = near.id(script);
-            Msg::Pulled(Pulled { group, after, batches: batches(script, after).into() })
+            let (after, last) = (near.id(script), near.id(script));
+            let batches = batches(script, after);
+            // Mostly the end of what comes.
+            let last = batches.last().map_or(last, |batch| last.max(batch.last_id()));
+            Msg::Pulled(Pulled { group, after, last, batches: batches.into() })
         }
         16 => Msg::Pull { group, after: near.id(script) },
         17 => Msg::TakeOver { group, term },
@@ -189,6 +193,7 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
             Msg::ReadIndexReply { request: script.number(0), index }
         }
         22 => Msg::RolledBack { group, journal: JournalId(script.number(1).into()) },
+        23 => Msg::Held { group, term, upto: script.number(near.commit) },
         21 if script.flag() => Msg::LedBy { group, leader: NodeId(script.number(1)) },
         _ => Msg::Join,
     }
@@ -196,7 +201,7 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
 
 /// A record.
 pub fn record(script: &mut Script<'_>, near: &Near) -> Option<Record> {
-    Some(match script.below(11) {
+    Some(match script.below(12) {
         0 => {
             let count = script.below(5);
             Record::Founded { voters: (0..count).map(|_| NodeId(script.number(2))).collect() }
@@ -231,6 +236,7 @@ pub fn record(script: &mut Script<'_>, near: &Near) -> Option<Record> {
         }
         8 => Record::Begins(near.id(script)),
         9 => Record::RolledBack { journal: JournalId(script.number(1).into()) },
+        10 => Record::Witness,
         _ => Record::AllMet,
     })
 }

@@ -2,7 +2,9 @@
 //! node and for a simulated world; where it runs is said at the very end.
 
 use quorate_consensus::groups::{GroupId, Groups, GroupsConfig, GroupsConfigError, GroupsHandle, GroupsPort};
-use quorate_consensus::raft::{Founding, Raft, RaftConfig, RaftConfigError, RaftHandle, RaftPort};
+use quorate_consensus::raft::{
+    Founding, Raft, RaftConfig, RaftConfigError, RaftHandle, RaftPort, WitnessHandle,
+};
 use quorate_core::{
     Assembly, ClusterId, Decider, Door, HostBuilder, HostError, NoDecider, NodeId, Port, Protocol, ScopeId,
     StateMachine, Wire,
@@ -233,20 +235,46 @@ impl NodeBuilder {
         decider: D,
         config: RaftConfig,
     ) -> RaftHandle<S, D> {
+        let port = RaftPort::new(state, decider, config.clone());
+        let scope = self.raft_scope(name, config, Raft::new, port);
+        RaftHandle::new(self.door(), scope)
+    }
+
+    /// Takes part in the replicated state machine of this name as a witness: a voter that keeps the log for a while and no
+    /// state. Two replicas and a witness outlive any one of the three. It costs what is written to a log and no more; it
+    /// is never elected and answers no reads. A node that was one is one for as long as it keeps its journal.
+    pub fn witness(&mut self, name: &str) -> WitnessHandle {
+        self.witness_with(name, RaftConfig::default())
+    }
+
+    /// The same with settings.
+    pub fn witness_with(&mut self, name: &str, config: RaftConfig) -> WitnessHandle {
+        let port = RaftPort::of_witness(config.clone());
+        let scope = self.raft_scope(name, config, Raft::witness, port);
+        WitnessHandle::new(self.door(), scope)
+    }
+
+    fn raft_scope<S: StateMachine, D: Decider<S>>(
+        &mut self,
+        name: &str,
+        config: RaftConfig,
+        make: fn(NodeId, RaftConfig, Founding) -> Result<Raft, RaftConfigError>,
+        port: RaftPort<S, D>,
+    ) -> ScopeId {
         let scope = ScopeId::new("raft", name, 0);
         let again = self.frames.iter().any(|(other, _)| other == name);
         match self.founding.clone() {
             _ if again => self.problems.push(Problem::ScopeTwice(name.to_owned())),
             None => self.problems.push(Problem::NotFounded(name.to_owned())),
-            Some(founding) => match Raft::new(self.id, config.clone(), founding) {
+            Some(founding) => match make(self.id, config.clone(), founding) {
                 Ok(raft) => {
                     self.frames.push((name.to_owned(), config.frame_bytes_max()));
-                    self.host.scope(scope, raft, RaftPort::new(state, decider, config));
+                    self.host.scope(scope, raft, port);
                 }
                 Err(why) => self.problems.push(Problem::Raft { scope: name.to_owned(), why }),
             },
         }
-        RaftHandle::new(self.door(), scope)
+        scope
     }
 
     /// Adds a scope of many groups, each a replicated state machine of its own that `make` makes the first state of. Groups

@@ -132,9 +132,10 @@ fn describe_replica<A, S: StateMachine, D: Decider<S>>(
     };
     let poisoned = port.poisoned().map(|why| format!(", poisoned: {why}")).unwrap_or_default();
     format!(
-        "{id} {} term {}, base {}, snapshot {:?}, last {}, commit {}, applied {:?}{poisoned}",
+        "{id} {} term {}, voters {:?}, base {}, snapshot {:?}, last {}, commit {}, applied {:?}{poisoned}",
         if raft.is_leader() { "leads" } else { "follows in" },
         raft.term(),
+        raft.configuration().map(|(_, configuration)| configuration),
         raft.log().base(),
         raft.snapshot().map(|snapshot| snapshot.last),
         raft.last(),

@@ -48,6 +48,16 @@ fn preferred(seed: u64, ids: &[NodeId]) -> Vec<NodeId> {
     order
 }
 
+/// In every fourth seed one or two of the founders are witnesses, and some of the newcomers.
+fn witnesses(seed: u64, founders: u64, ids: &[NodeId]) -> Vec<NodeId> {
+    let mut rng = Rng::from_seed(seed ^ 0x0d0_b7ed);
+    if !rng.chance(0.25) {
+        return Vec::new();
+    }
+    let first = founders - rng.within(0..founders / 2);
+    ids.iter().copied().filter(|id| id.0 == founders || id.0 >= first && rng.chance(0.5)).collect()
+}
+
 /// One run.
 fn run(mut run: Run<'_>) -> Outcome {
     let Run { seed, mutation, .. } = run;
@@ -81,10 +91,23 @@ fn run(mut run: Run<'_>) -> Outcome {
         mutation,
         ..RaftConfig::default()
     };
+    // A minority may lose its disks. It comes back under other journals, without a vote.
+    let amnesia_max = if rng.chance(0.3) { (n as usize - 1) / 2 } else { 0 };
+    let witnesses = witnesses(seed, n, &ids);
+    let config = RaftConfig {
+        // Where no disk is lost a voter that is behind may be let down: it comes back.
+        witness_log_bytes: if shaped.chance(0.5) && amnesia_max == 0 {
+            200
+        } else {
+            config.witness_log_bytes
+        },
+        ..config
+    };
     let unit = config.election_timeout;
     let founders: Vec<NodeId> = (1..=n).map(NodeId).collect();
     let fuses = plans::fuses(seed, ids.len());
     let lit = fuses.clone().unwrap_or_default();
+    let witness = witnesses.clone();
     let mut world = World::with(plans::settings(seed), seed, ids.clone(), move |id| {
         let node = Node::builder(id);
         let mut node = match founders.contains(&id) {
@@ -92,8 +115,16 @@ fn run(mut run: Run<'_>) -> Outcome {
             false => node.join(founders.clone()),
         };
         let fuse = lit.get(id.0 as usize - 1).cloned().unwrap_or_default();
-        let registers =
-            node.raft_with("registers", Registers::with_fuse(fuse), quorate::NoDecider, config.clone());
+        let registers = match witness.contains(&id) {
+            true => {
+                node.witness_with("registers", config.clone());
+                // Nobody asks it.
+                RaftHandle::new(node.door(), REGISTERS)
+            }
+            false => {
+                node.raft_with("registers", Registers::with_fuse(fuse), quorate::NoDecider, config.clone())
+            }
+        };
         // What the seed draws is valid by construction.
         #[allow(clippy::expect_used)]
         (node.build().expect("a valid node"), registers)
@@ -103,8 +134,7 @@ fn run(mut run: Run<'_>) -> Outcome {
     let nodes = ids.len();
     world.leader_by(move |world| raft_leader(world, nodes, REGISTERS));
     let mut swarm = Swarm::new(unit);
-    // A minority may lose its disks. It comes back under other journals, without a vote.
-    swarm.amnesia_max = if rng.chance(0.3) { (n as usize - 1) / 2 } else { 0 };
+    swarm.amnesia_max = amnesia_max;
     swarm.without = vec![Fault::OldDisk, Fault::Twin];
     if leases {
         swarm.without.extend([Fault::ClockJump, Fault::ClockFreeze]);
@@ -112,10 +142,13 @@ fn run(mut run: Run<'_>) -> Outcome {
     let mut plan = plans::draw(&swarm, seed);
     plans::Hunter::release(&mut world, &mut plan, unit, SAFETY);
     plans::sieve(&mut world, REGISTERS, unit, SAFETY);
-    let workload = KvWorkload::new(seed, REGISTERS, ids, |app: &RaftHandle<Registers>| app);
+    let asked = ids.iter().copied().filter(|id| !witnesses.contains(id)).collect();
+    let workload = KvWorkload::new(seed, REGISTERS, asked, |app: &RaftHandle<Registers>| app);
+    let calm = if amnesia_max > 0 { ids[..n as usize].to_vec() } else { Vec::new() };
     let mut workload = workload
-        .founded_in_calm((swarm.amnesia_max > 0).then_some(n as usize))
+        .founded_in_calm(calm)
+        .with_witnesses(witnesses)
         .with_fuses(fuses.unwrap_or_default())
-        .with_changes(rng.chance(0.6).then_some(swarm.amnesia_max));
+        .with_changes(rng.chance(0.6).then_some(amnesia_max));
     Trial { plan, safety: SAFETY, healing: HEALING }.run(&mut world, &mut workload)
 }

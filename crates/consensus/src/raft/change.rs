@@ -94,6 +94,9 @@ pub enum NotChanged {
     /// One that is to be removed does not vote.
     #[error("{0} does not vote")]
     NoVoter(NodeId),
+    /// All who would vote then are witnesses, or none with state has been heard of in this term.
+    #[error("none of those who would vote then is known to hold state: witnesses alone cannot lead")]
+    OnlyWitnesses,
     /// Those who would vote then are not heard by as many as it takes to decide, or nothing was committed in time.
     #[error("those who would vote then cannot decide, as too few of them are heard")]
     Unreachable,
@@ -258,6 +261,11 @@ impl Raft {
             self.forget_change();
             // It is committed as it is.
             return cx.emit_now(Event::Changed { request });
+        }
+        if !self.knows_state_among(&incoming) {
+            self.forget_change();
+            // As above.
+            return cx.emit_now(Event::NotChanged { request, why: NotChanged::OnlyWitnesses });
         }
         // One that cannot decide would be let in for ever: neither forward nor back without it.
         let body = Configuration::simple(incoming.clone());

@@ -41,6 +41,9 @@ pub struct RaftConfig {
     pub snapshot_log_entries: u64,
     /// Entries kept behind a snapshot so that followers that lag a little need no snapshot. Default 1,000 (guess).
     pub trailing_entries: u64,
+    /// Bytes of log that a witness keeps for voters with state that lack it. Beyond that it forgets what is committed: such
+    /// a voter can be elected again once it has it from another one. Default 64 MiB (guess: what a restart misses).
+    pub witness_log_bytes: usize,
     /// By how much the rate of a clock may be off, in millionths, for reads by lease; 50,000 is 5 %. `None`, the default:
     /// there are none, and [`Read::Lease`](super::Read::Lease) is as `Linearizable`. At most 250,000. With it all voters must
     /// have the same election timeout.
@@ -93,6 +96,7 @@ impl Default for RaftConfig {
             snapshot_log_bytes: 4 << 20,
             snapshot_log_entries: 100_000,
             trailing_entries: 1000,
+            witness_log_bytes: 64 << 20,
             lease_drift_ppm: None,
             preferred: Vec::new(),
             promises_max: 65_536,
@@ -180,6 +184,7 @@ impl RaftConfig {
             ("snapshot_bytes_per_second", self.snapshot_bytes_per_second.into()),
             ("snapshot_log_bytes", self.snapshot_log_bytes as u128),
             ("snapshot_log_entries", self.snapshot_log_entries.into()),
+            ("witness_log_bytes", self.witness_log_bytes as u128),
             ("promises_max", self.promises_max as u128),
             ("sessions_max", self.sessions_max.into()),
             ("session_window", self.session_window.into()),

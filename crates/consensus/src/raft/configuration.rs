@@ -233,6 +233,12 @@ impl Configuration {
         }
     }
 
+    /// The highest index that in every body some voter has reached.
+    pub(super) fn some_reached(&self, reached: impl Fn(&Voter) -> u64) -> u64 {
+        let of = |electors: &Electors| electors.voters().iter().map(|(voter, _)| reached(voter)).max();
+        self.bodies().filter_map(of).min().unwrap_or(0)
+    }
+
     pub(super) fn bodies(&self) -> impl Iterator<Item = &Electors> {
         std::iter::once(&self.incoming).chain(&self.outgoing)
     }

@@ -124,9 +124,11 @@ impl Raft {
         }
     }
 
-    /// Whether it may be elected: it has a vote, its log is not about to be replaced, and its state machine is not lost.
+    /// Whether it may be elected: it has a vote and a state machine that is not lost, and its log is not about to be
+    /// replaced.
     pub(super) fn may_stand(&self) -> bool {
-        self.may_vote() && !self.abstains && !self.is_restoring()
+        let has_state = !self.witness || self.config.suffers(Mutation::WitnessStands);
+        self.may_vote() && has_state && !self.abstains && !self.is_restoring()
     }
 
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.

@@ -234,6 +234,7 @@ impl Leading {
             piece_at: Time::NEVER,
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
+            released: 0,
             transfer: None,
             lease,
             changing: None,

@@ -35,8 +35,8 @@ impl Raft {
             Batches::One(batch) => self.take(batch, cx),
             Batches::Many(batches) => batches.iter().for_each(|batch| self.take(batch.clone(), cx)),
         }
-        let reply =
-            Msg::AppendReply(AppendReply { term: self.term, round, outcome: Outcome::Matched(matched) });
+        let outcome = self.acknowledgement(matched);
+        let reply = Msg::AppendReply(AppendReply { term: self.term, round, outcome });
         if self.config.suffers(Mutation::AckBeforeSync) {
             // The planted bug: this does promise something.
             cx.send_now(from, reply);
@@ -145,6 +145,9 @@ impl Raft {
             // A quorum has it on disk, whatever this node's own disk does.
             cx.emit_now(Event::Committed { upto: commit });
             self.tell_configurations(before, commit, cx);
+            if self.witness {
+                self.forget_what_is_held(cx);
+            }
         }
     }
 }

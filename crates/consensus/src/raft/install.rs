@@ -56,6 +56,9 @@ impl Raft {
             // Everything that it stands for is here already.
             return self.answer_match(from, round, self.commit, cx);
         }
+        if self.witness {
+            return self.witness_snapshot(from, round, last, configuration, cx);
+        }
         let offered = Snapshot { last, configuration, blob: 0, total, checksum };
         let unwanted = self.is_unwanted(&offered, cx.now);
         let answer = |next| Msg::SnapshotReply(SnapshotReply { term, round, last, next });
@@ -246,7 +249,7 @@ impl Raft {
         self.discard_unneeded(cx);
     }
 
-    fn put_in_place(&mut self, snapshot: Snapshot, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn put_in_place(&mut self, snapshot: Snapshot, cx: &mut Cx<'_, Raft>) {
         let (last, configuration) = (snapshot.last, snapshot.configuration.clone());
         self.snapshot = Some(snapshot);
         // Keeps what follows if the log holds the snapshot's last entry (Raft §7, step 6); then its records
@@ -264,8 +267,8 @@ impl Raft {
         self.compact(cx);
     }
 
-    fn answer_match(&mut self, to: NodeId, round: u64, matched: Index, cx: &mut Cx<'_, Raft>) {
-        let outcome = super::Outcome::Matched(matched);
+    pub(super) fn answer_match(&mut self, to: NodeId, round: u64, matched: Index, cx: &mut Cx<'_, Raft>) {
+        let outcome = self.acknowledgement(matched);
         cx.send(to, Msg::AppendReply(super::AppendReply { term: self.term, round, outcome }));
     }
 }

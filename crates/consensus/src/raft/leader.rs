@@ -34,6 +34,8 @@ pub(super) struct Leader {
     /// Bytes sealed and not committed: last index, bytes.
     pub uncommitted: VecDeque<(Index, usize)>,
     pub uncommitted_bytes: usize,
+    /// What witnesses were told that they need not keep.
+    pub released: Index,
     pub transfer: Option<Transfer>,
     pub lease: Lease,
     /// A change of voters that was asked for here.
@@ -65,6 +67,7 @@ impl Raft {
             piece_at: Time::NEVER,
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
+            released: 0,
             transfer: None,
             lease: Lease::default(),
             changing: None,
@@ -239,8 +242,10 @@ impl Raft {
         let log_hint = |raft: &Raft, hint: LogId| raft.log.last_upto(hint.index, hint.term).index;
         let leaks = self.config.suffers(Mutation::WindowLeaks);
         match outcome {
-            Outcome::Matched(matched) if matched > last => self.counters.nonsense += 1,
-            Outcome::Matched(matched) => {
+            Outcome::Matched(matched) | Outcome::Witnessed(matched) if matched > last => {
+                self.counters.nonsense += 1
+            }
+            Outcome::Matched(matched) | Outcome::Witnessed(matched) => {
                 // The planted bug asks for one entry more than there is.
                 let held = u64::from(self.config.suffers(Mutation::SnapshotHoldsFollower));
                 let base = self.log.base().index;
@@ -249,6 +254,7 @@ impl Raft {
                     peer.acknowledged(matched);
                 }
                 peer.matched = peer.matched.max(matched);
+                peer.witness = matches!(outcome, Outcome::Witnessed(_));
                 // A snapshot ends when it is installed or when the log can take over; an answer from before it
                 // began changes nothing.
                 let needed = peer.sending.as_ref().map_or(base, |sending| sending.last().index.min(base));
@@ -328,8 +334,14 @@ impl Raft {
     /// Moves the commit index to the highest entry of this term that a quorum has on disk (Raft §5.3, §5.4.2).
     fn advance(&mut self, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
-        let index = self.quorum_index(leader.matched, |peer| peer.matched);
+        let own = leader.matched;
+        let index = self.quorum_index(own, |peer| peer.matched);
         if index <= self.commit {
+            return;
+        }
+        let index = index.min(self.kept_with_state(own));
+        if index <= self.commit {
+            self.counters.awaited_state += 1;
             return;
         }
         // Figure 8: an entry of an older term is committed only by one of this term behind it.
@@ -434,6 +446,7 @@ impl Raft {
         } else if !heard {
             self.counters.lost_quorum += 1;
         } else {
+            self.release_witnesses(cx);
             return self.make_way(cx);
         }
         self.resign(cx);

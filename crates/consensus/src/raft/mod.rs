@@ -13,10 +13,10 @@
 //! **check-quorum** (a leader that hears no majority, or whose disk stalls, stops leading), voters that hear a leader do not help
 //! to depose it, **batching and pipelining** with in-flight limits, **ReadIndex** reads, snapshots in pieces,
 //! voters known by their **journal** (one that lost its disk has no vote any more), replicas without a vote,
-//! an **order of preference** of leaders, **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums,
+//! **witnesses**, which vote and hold no state, an **order of preference** of leaders, **transfer** of leadership, **change of voters** by joint consensus with weights and flexible quorums,
 //! reads by **lease**.
 //!
-//! What is absent so far: witness. Many groups on a node are [`crate::groups`].
+//! Many groups on a node are [`crate::groups`].
 //!
 //! [`Raft`] is the protocol and sees bytes only. [`RaftPort`] holds the application's
 //! [`StateMachine`](quorate_core::StateMachine), its promises and its client sessions; [`RaftHandle`] is what
@@ -52,6 +52,7 @@ mod quorum;
 mod read;
 mod record;
 mod recovery;
+mod replay;
 mod rollback;
 mod sending;
 mod snapshot;
@@ -60,6 +61,7 @@ mod step;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod transfer;
+mod witness;
 
 use batch::OpenBatch;
 pub use batch::{Batch, Entries, Entry, EntryKind};
@@ -81,7 +83,10 @@ use mutation::Mutation;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
 pub(crate) use port::{Ask, FoldedPort, guarded};
-pub use port::{QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId};
+pub use port::{
+    QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId, Stateless,
+    WitnessHandle,
+};
 pub use record::{Record, Snapshot};
 pub use recovery::{LostForGood, NotRecovered, Recovery, Remains, Survivor};
 use state::Role;

@@ -92,6 +92,15 @@ pub enum Msg {
         /// The journal that it is of.
         journal: JournalId,
     },
+    /// To a witness: every voter with state has the log on disk up to here.
+    Held {
+        /// The cluster's name.
+        group: u64,
+        /// The leader's term.
+        term: Term,
+        /// The last such entry.
+        upto: Index,
+    },
 }
 
 impl Msg {
@@ -106,7 +115,7 @@ impl Msg {
             Msg::Forward(m) => Some(m.group),
             Msg::Pull { group, .. } | Msg::Resigned { group, .. } | Msg::LedBy { group, .. } => Some(*group),
             Msg::TakeOver { group, .. } | Msg::ReadIndex { group, .. } => Some(*group),
-            Msg::RolledBack { group, .. } => Some(*group),
+            Msg::RolledBack { group, .. } | Msg::Held { group, .. } => Some(*group),
             Msg::PreVoteReply(_) | Msg::VoteReply(_) | Msg::AppendReply(_) | Msg::SnapshotReply(_) => None,
             Msg::ForwardReply(_) | Msg::ReadIndexReply { .. } | Msg::Join | Msg::Pins { .. } => None,
         }
@@ -144,6 +153,8 @@ pub struct Pulled {
     pub group: u64,
     /// The entry before; without entries, one that both may have.
     pub after: LogId,
+    /// The last entry of the log that it is a part of.
+    pub last: LogId,
     /// What stands behind it.
     pub batches: Batches,
 }
@@ -223,6 +234,8 @@ pub enum Outcome {
     },
     /// The leader's term is over.
     Stale,
+    /// As [`Outcome::Matched`], on the disk of a witness.
+    Witnessed(Index),
 }
 
 /// A piece of a snapshot.
@@ -324,10 +337,11 @@ enum Part {
     ReadIndex { group: u64, request: u64 },
     ReadIndexReply { request: u64, index: Result<Index, NotPlaced> },
     Pull { group: u64, after: LogId },
-    Pulled { group: u64, after: LogId, batches: u32 },
+    Pulled { group: u64, after: LogId, last: LogId, batches: u32 },
     Resigned { group: u64, term: Term },
     LedBy { group: u64, leader: NodeId },
     RolledBack { group: u64, journal: JournalId },
+    Held { group: u64, term: Term, upto: Index },
 }
 
 /// A [`SnapshotChunk`] without its piece.
@@ -369,6 +383,9 @@ impl Wire for Msg {
                 to.part(&Part::RolledBack { group: *group, journal: *journal })
             }
             Msg::TakeOver { group, term } => to.part(&Part::TakeOver { group: *group, term: *term }),
+            Msg::Held { group, term, upto } => {
+                to.part(&Part::Held { group: *group, term: *term, upto: *upto })
+            }
             Msg::Append(Append { group, term, prev, commit, round, batches }) => {
                 let batches = batches.as_slice();
                 let count = batches.len() as u32;
@@ -380,9 +397,9 @@ impl Wire for Msg {
             }
             Msg::Resigned { group, term } => to.part(&Part::Resigned { group: *group, term: *term }),
             Msg::Pull { group, after } => to.part(&Part::Pull { group: *group, after: *after }),
-            Msg::Pulled(Pulled { group, after, batches }) => {
-                let batches = batches.as_slice();
-                to.part(&Part::Pulled { group: *group, after: *after, batches: batches.len() as u32 });
+            Msg::Pulled(Pulled { group, after, last, batches }) => {
+                let (batches, group, after, last) = (batches.as_slice(), *group, *after, *last);
+                to.part(&Part::Pulled { group, after, last, batches: batches.len() as u32 });
                 batches.iter().for_each(|batch| batch.encode(to));
             }
             Msg::Snapshot(chunk) => {
@@ -415,12 +432,13 @@ impl Wire for Msg {
             Part::RolledBack { group, journal } => Msg::RolledBack { group, journal },
             Part::Resigned { group, term } => Msg::Resigned { group, term },
             Part::Pull { group, after } => Msg::Pull { group, after },
-            Part::Pulled { group, after, batches } => {
-                Msg::Pulled(Pulled { group, after, batches: decode_batches(after, batches, from)? })
+            Part::Pulled { group, after, last, batches } => {
+                Msg::Pulled(Pulled { group, after, last, batches: decode_batches(after, batches, from)? })
             }
             Part::ReadIndex { group, request } => Msg::ReadIndex { group, request },
             Part::ReadIndexReply { request, index } => Msg::ReadIndexReply { request, index },
             Part::TakeOver { group, term } => Msg::TakeOver { group, term },
+            Part::Held { group, term, upto } => Msg::Held { group, term, upto },
             Part::Append { group, term, prev, commit, round, batches } => {
                 let batches = decode_batches(prev, batches, from)?;
                 Msg::Append(Append { group, term, prev, commit, round, batches })

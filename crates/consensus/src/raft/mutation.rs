@@ -54,6 +54,8 @@ planted! {
     ShortLogNotPulled = "short-log-not-pulled" by "partial::the_only_node_with_a_quorum_pulls_what_it_lacks_and_leads",
     /// Pulls logs that are no more up to date than its own.
     PullAnyLog = "pull-any-log",
+    /// Judges a piece that it pulls by where the piece ends, not by where the log does that it is of.
+    PiecesJudgedAlone = "pieces-judged-alone" by "partial::a_tail_of_an_old_term_gives_way_to_a_newer_log_piece_by_piece",
     /// Commits an entry of an older term because a quorum has it (Raft figure 8).
     CommitOlderTermByCounting = "commit-older-term-by-counting",
     /// Counts acknowledgements of older terms.
@@ -138,6 +140,12 @@ planted! {
     AcknowledgedOnAnotherDisk = "acknowledged-on-another-disk" by "strangers::an_acknowledgement_does_not_count_for_the_next_journal_of_the_same_node",
     /// Counts the word of a voter that runs on an old copy of its disk.
     OldDiskCounts = "old-disk-counts" by "rollback::nobody_is_elected_with_the_vote_of_a_disk_that_forgot_what_is_committed",
+    /// A witness stands for election.
+    WitnessStands = "witness-stands" by "witness::a_witness_is_never_elected_nor_handed_leadership",
+    /// What only witnesses have on disk is committed.
+    WitnessesSuffice = "witnesses-suffice" by "witness::what_only_witnesses_have_on_disk_is_not_committed",
+    /// A witness forgets what is committed, whoever lacks it.
+    WitnessForgets = "witness-forgets" by "witness::a_voter_that_is_behind_gets_from_a_witness_what_the_lost_leader_had_committed",
     /// Snapshots leave out the sessions, so that a repeated command is applied again.
     SnapshotWithoutSessions = "snapshot-without-sessions",
 }

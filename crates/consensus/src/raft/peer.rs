@@ -18,6 +18,8 @@ pub(super) struct Peer {
     pub said: Said,
     /// It runs on a disk that has forgotten what it promised: its word does not count.
     pub rolled_back: bool,
+    /// It acknowledges as one without state.
+    pub witness: bool,
     /// The journal under which it was met while the cluster is being founded.
     pub pin: Option<JournalId>,
     /// The pins that it said it wrote down, as a digest, while the cluster is being founded.
@@ -62,6 +64,7 @@ impl Peer {
             life: boot,
             said: Said::default(),
             rolled_back: false,
+            witness: false,
             pin: None,
             pins: None,
             granted: None,
@@ -98,7 +101,7 @@ impl Peer {
         }
         // Another disk: what was acknowledged is on the other one, and must not count for this one.
         (self.matched, self.round) = (0, 0);
-        (self.said, self.rolled_back) = (Said::default(), false);
+        (self.said, self.rolled_back, self.witness) = (Said::default(), false, false);
         false
     }
 

@@ -2,10 +2,11 @@
 //! voter is connected to a quorum, and its log is behind the others', nobody could be elected otherwise: it
 //! lacks entries, and they lack a quorum (Omni-Paxos, Ng et al. 2023, the constrained election of section 2).
 //!
-//! **Why it is safe.** What is pulled is somebody's log behind an entry that both have, and is taken only if the result
-//! is more up to date than the log before (Raft §5.4.1): as if the appends of an old leader came late. An entry that
-//! is taken back for it is not committed and never will be: the newer term's leader was elected by a quorum of which
-//! one voter would have had it. Nobody is told that the entries are here.
+//! **Why it is safe.** What is pulled is a part of somebody's log behind an entry that both have, and is taken only if that
+//! log is more up to date than this one (Raft §5.4.1): as if the appends of an old leader came late. An entry that
+//! is taken back for it is not committed and never will be: the leader of that log's last term was elected by a quorum of
+//! which one voter would have had it. So a part says where the log ends that it is of, and may end before this one does:
+//! what follows may be long. Nobody is told that the entries are here.
 //!
 //! What is taken back may have been acknowledged to the leader of this term: what older leaders left in it is not more
 //! up to date than others' logs. Such an acknowledgement commits nothing, but the leader would never send those entries
@@ -56,16 +57,17 @@ impl Raft {
             false => (self.log.last_upto(after.index.min(self.log.last().index), after.term), Batches::None),
         };
         // Promises nothing, as nothing is committed by being lent.
-        cx.send_now(from, Msg::Pulled(Pulled { group: self.group, after, batches }));
+        let last = self.log.last();
+        cx.send_now(from, Msg::Pulled(Pulled { group: self.group, after, last, batches }));
     }
 
     pub(super) fn on_pulled(&mut self, from: NodeId, pulled: Pulled, cx: &mut Cx<'_, Raft>) {
-        let Some((of, best)) = self.pull.filter(|(of, _)| *of == from) else { return };
+        let Some((of, _)) = self.pull.filter(|(of, _)| *of == from) else { return };
         if self.hears_leader(cx) || self.is_bound(cx.now) || !self.may_pull_from(from) {
             self.pull = None;
             return;
         }
-        let Pulled { after, batches, .. } = pulled;
+        let Pulled { after, last, batches, .. } = pulled;
         let Some(end) = batches.as_slice().last().map(|batch| batch.last_id()) else {
             // Further back, unless that leads nowhere.
             let common = self.log.last_upto(after.index, after.term);
@@ -79,8 +81,10 @@ impl Raft {
             return;
         };
         let known = self.log.has(after) && after.index >= self.commit;
-        let sound = batches.as_slice().iter().all(|b| b.term() <= self.term && b.last_id().is_plausible());
-        let shorter = end <= self.log.last() && !self.config.suffers(Mutation::PullAnyLog);
+        let within = end <= last && end.index <= last.index && last.term <= self.term && last.is_plausible();
+        let sound = within && batches.as_slice().iter().all(|b| b.term() <= self.term);
+        let judged = if self.config.suffers(Mutation::PiecesJudgedAlone) { end } else { last };
+        let shorter = judged <= self.log.last() && !self.config.suffers(Mutation::PullAnyLog);
         if !known || !sound || shorter {
             self.counters.nonsense += u64::from(!sound);
             self.pull = None;
@@ -93,7 +97,8 @@ impl Raft {
             self.take(batch.clone(), cx);
         }
         self.counters.pulled += 1;
-        if end < best {
+        if end < last {
+            self.pull = Some((of, last));
             return self.ask_for_suffix(of, end, cx);
         }
         // Asks for votes again, once the inputs that wait are taken.

@@ -42,7 +42,10 @@ impl Raft {
     /// Whether this replica could hand leadership over to it: it votes, and still will when voters have changed.
     pub(super) fn may_succeed(&self, peer: &Peer) -> bool {
         let Some(configuration) = self.history.in_force() else { return false };
-        configuration.incoming.voter(peer.id).is_some_and(|(voter, _)| peer.speaks_as(&voter))
+        configuration
+            .incoming
+            .voter(peer.id)
+            .is_some_and(|(voter, _)| peer.speaks_as(&voter) && !peer.witness)
     }
 
     /// Whether this replica has a vote.
@@ -90,7 +93,7 @@ impl Raft {
         Some(Cow::Borrowed(configuration))
     }
 
-    fn hears_as(&self, peer: &Peer, voter: &Voter) -> bool {
+    pub(super) fn hears_as(&self, peer: &Peer, voter: &Voter) -> bool {
         peer.speaks_as(voter) || self.config.suffers(Mutation::JournalIgnored)
     }
 

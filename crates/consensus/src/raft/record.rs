@@ -43,6 +43,8 @@ pub enum Record {
         /// Its name.
         journal: JournalId,
     },
+    /// This replica is a witness: nothing here says what the state was. The first record of its journal.
+    Witness,
 }
 
 /// The state machine and the sessions after an entry. Their bytes are an object beside the journal (docs/adr/0010); this is
@@ -53,7 +55,7 @@ pub struct Snapshot {
     pub last: LogId,
     /// Who decides as of this entry, both halves of a change included.
     pub configuration: Arc<Configuration>,
-    /// The number of the object with the port's bytes, on this node.
+    /// The number of the object with the port's bytes, on this node. 0 on a witness, which has none.
     pub blob: u64,
     /// How many bytes it has.
     pub total: u64,
@@ -101,6 +103,7 @@ enum Part {
     AllMet,
     RolledBack(JournalId),
     Receiving(SnapshotHead),
+    Witness,
 }
 
 type SnapshotHead = (LogId, Arc<Configuration>, u64, u64, u32);
@@ -123,6 +126,7 @@ impl Wire for Record {
             Record::Founded { voters } => to.part(&Part::Founded(voters.clone())),
             Record::Joined { group } => to.part(&Part::Joined(*group)),
             Record::AllMet => to.part(&Part::AllMet),
+            Record::Witness => to.part(&Part::Witness),
             Record::RolledBack { journal } => to.part(&Part::RolledBack(*journal)),
             Record::Begins(id) => to.part(&Part::Begins(*id)),
             Record::Pinned(pin) => to.part(&Part::Pinned(*pin)),
@@ -141,6 +145,7 @@ impl Wire for Record {
             Part::Founded(voters) => Record::Founded { voters },
             Part::Joined(group) => Record::Joined { group },
             Part::AllMet => Record::AllMet,
+            Part::Witness => Record::Witness,
             Part::RolledBack(journal) => Record::RolledBack { journal },
             Part::Begins(id) => Record::Begins(id),
             Part::Pinned(pin) => Record::Pinned(pin),

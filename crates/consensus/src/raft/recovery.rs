@@ -19,6 +19,7 @@ use super::{
 };
 use quorate_core::{Corrupt, JournalId, NodeId, quorum::Electorate};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a stopped replica holds, in short: of every survivor, so that the one with the greatest log is found.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct Remains {
     pub committed: LogId,
     /// Who decides, as its log says.
     pub configuration: Configuration,
+    /// It holds the log and no state: nothing can be recovered from it alone.
+    pub witness: bool,
 }
 
 /// What whoever recovers a cluster answers for.
@@ -71,6 +74,20 @@ pub enum NotRecovered {
     /// The journal is one under which somebody else votes.
     #[error("this is the journal under which {0} votes")]
     JournalOf(NodeId),
+    /// A witness holds no state to go on with.
+    #[error("{0} is a witness, which holds no state: recover a replica that does")]
+    Witness(NodeId),
+    /// A witness holds entries that this replica, the one with the greatest log of those with state, may lack.
+    #[error(
+        "the log of the witness {node} goes on to {last}, further than this one. Its entries can be had while a quorum is \
+         there, and not here: to give them up, leave it out of the survivors and name it among the lost"
+    )]
+    WitnessHoldsMore {
+        /// Who.
+        node: NodeId,
+        /// Its last entry.
+        last: LogId,
+    },
     /// One of the survivors is of another cluster.
     #[error("{0} is of another cluster")]
     OtherCluster(NodeId),
@@ -128,7 +145,10 @@ impl Survivor {
         journal: JournalId,
         records: impl IntoIterator<Item = Record>,
     ) -> Result<Survivor, NotRecovered> {
-        let raft = Raft::new(node, RaftConfig::default(), Founding::Join(Vec::new()));
+        let mut records = records.into_iter().peekable();
+        let witness = matches!(records.peek(), Some(Record::Witness));
+        let new = if witness { Raft::witness } else { Raft::new };
+        let raft = new(node, Arc::new(RaftConfig::default()), Founding::Join(Vec::new()));
         let mut raft = raft.map_err(|why| Corrupt::new(why.to_string()))?;
         for record in records {
             raft.on_replay(record)?;
@@ -146,7 +166,8 @@ impl Survivor {
         }
         let configuration = (**configuration).clone();
         let (group, term, last) = (raft.group(), raft.term(), raft.last());
-        Ok(Survivor { raft, remains: Remains { node, journal, group, term, last, committed, configuration } })
+        let remains = Remains { node, journal, group, term, last, committed, configuration, witness };
+        Ok(Survivor { raft, remains })
     }
 
     /// What it holds, in short.
@@ -160,6 +181,9 @@ impl Survivor {
     /// See [`NotRecovered`].
     pub fn recover(self, others: &[Remains], lost: &LostForGood) -> Result<Recovery, NotRecovered> {
         let Survivor { raft, remains: own } = self;
+        if own.witness {
+            return Err(NotRecovered::Witness(own.node));
+        }
         let others: Vec<&Remains> = others.iter().filter(|other| other.journal != own.journal).collect();
         if let Some(other) = others.iter().find(|other| other.group != own.group) {
             return Err(NotRecovered::OtherCluster(other.node));
@@ -175,7 +199,11 @@ impl Survivor {
         if let Some(other) =
             others.iter().filter(|other| other.last > own.last).max_by_key(|other| other.last)
         {
-            return Err(NotRecovered::HoldsLess { node: other.node, last: other.last });
+            let (node, last) = (other.node, other.last);
+            return Err(match other.witness {
+                true => NotRecovered::WitnessHoldsMore { node, last },
+                false => NotRecovered::HoldsLess { node, last },
+            });
         }
         let voters = own.configuration.bodies().flat_map(Electors::voters).map(|(voter, _)| voter);
         let mut gone: Vec<NodeId> = voters.filter(|voter| !survives(voter)).map(|voter| voter.node).collect();

@@ -19,7 +19,9 @@ impl Raft {
         crc: u32,
         cx: &mut Cx<'_, Raft>,
     ) {
-        self.objects.push(blob);
+        if !self.witness {
+            self.objects.push(blob);
+        }
         let before = self.snapshot.as_ref().map(|snapshot| (snapshot.last.index, snapshot.blob));
         let (newest, named) = before.unwrap_or_default();
         // In place of one that turned out to be damaged one of the same entry will do.
@@ -38,7 +40,9 @@ impl Raft {
         if self.receiving.as_ref().is_some_and(|receiving| receiving.last.index <= at.index) {
             self.end_install(cx);
         }
-        let keep = at.index.saturating_sub(self.config.trailing_entries);
+        // A witness is told who lacks what.
+        let trailing = if self.witness { 0 } else { self.config.trailing_entries };
+        let keep = at.index.saturating_sub(trailing);
         // Whole records go: the last one that reaches no further than `keep`.
         let whole = self.marks.iter().map(|(last, _)| *last).take_while(|last| *last <= keep).last();
         if let Some(last) = whole
@@ -65,6 +69,9 @@ impl Raft {
         }
         let upto = self.marks.front().map_or(cx.appended(), |(_, mark)| Mark(mark.0.saturating_sub(1)));
         let mut base = Vec::new();
+        if self.witness {
+            base.push(Record::Witness);
+        }
         if !self.founders.is_empty() {
             base.push(Record::Founded { voters: self.founders.clone() });
         }

@@ -1,10 +1,10 @@
-//! A replica's state, and how it is rebuilt from its records.
+//! A replica's state.
 
 use super::{
-    Batch, Configuration, Founding, Index, Log, LogId, Mutation, RaftConfig, RaftConfigError, Record,
-    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer, preference::MadeWay,
+    Batch, Configuration, Founding, Index, Log, LogId, Mutation, RaftConfig, RaftConfigError, Snapshot, Term,
+    history::History, install::Install, leader::Leader, peer::Peer, preference::MadeWay,
 };
-use quorate_core::{Boot, Corrupt, JournalId, Mark, NodeId, Time};
+use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub struct Raft {
     pub(super) config: Arc<RaftConfig>,
     pub(super) founding: Founding,
     pub(super) boot: Option<Boot>,
+    /// Holds no state; see [`super::witness`].
+    pub(super) witness: bool,
 
     /// Whom it was founded with; none if it joined. From the journal once there is one.
     pub(super) founders: Vec<NodeId>,
@@ -67,6 +69,8 @@ pub struct Raft {
     pub(super) referred: bool,
     /// Stands for election no more.
     pub(super) abstains: bool,
+    /// Up to where all voters with state have the log on disk, as leaders told this witness.
+    pub(super) held: Index,
     pub(super) election_at: Time,
     /// By how much more than the timeout it waits, as drawn last.
     pub(super) spread: Duration,
@@ -123,6 +127,8 @@ pub struct RaftCounters {
     pub stalled_disk: u64,
     /// Appends it refused because the entry before was not there.
     pub conflicts: u64,
+    /// Times that what a quorum had on disk waited to be committed, as only witnesses had it.
+    pub awaited_state: u64,
     /// Times it took back entries that another leader overwrote.
     pub truncations: u64,
     /// Configurations it put into the log: two a change of voters.
@@ -179,6 +185,7 @@ impl Raft {
             config,
             founding: Founding::Join(Vec::new()),
             boot: None,
+            witness: false,
             founders: Vec::new(),
             group: 0,
             own_pin: None,
@@ -205,6 +212,7 @@ impl Raft {
             unrestorable: None,
             referred: false,
             abstains: false,
+            held: 0,
             election_at: Time::NEVER,
             spread: Duration::ZERO,
             heard_leader_at: None,
@@ -249,125 +257,6 @@ impl Raft {
         self.everybody = self.peers.iter().map(|peer| peer.id).collect();
     }
 
-    pub(super) fn on_replay(&mut self, record: Record) -> Result<(), Corrupt> {
-        self.replayed.0 += 1;
-        match record {
-            Record::Founded { voters } if self.replayed.0 == 1 => {
-                if voters.is_empty() || voters.windows(2).any(|pair| pair[0] >= pair[1]) {
-                    return Err(Corrupt::new(format!("{voters:?} are not voters in order")));
-                }
-                self.set_founders(voters);
-            }
-            // Behind a base that was written before anything was compacted it stands a second time.
-            Record::Founded { voters } if voters == self.founders => {}
-            Record::Founded { voters } => {
-                return Err(Corrupt::new(format!(
-                    "founded with {voters:?}, and before with {:?}",
-                    self.founders
-                )));
-            }
-            Record::Joined { group } => {
-                if self.replayed.0 == 1 {
-                    self.set_founders(Vec::new());
-                }
-                self.take_name(group)?;
-            }
-            // Behind a snapshot, which has its own.
-            Record::AllMet | Record::Pinned(_) if self.history.in_force().is_some() => {}
-            Record::AllMet => {
-                let (Some(founders), Some(group)) = (self.founding_configuration(), self.pins_digest())
-                else {
-                    return Err(Corrupt::new("a founding of voters that were not met"));
-                };
-                self.take_name(group)?;
-                self.history.replace(0, Arc::new(founders));
-                self.reconfigure(Time::ZERO);
-            }
-            Record::Pinned(pin) if pin.node == self.id => self.own_pin = Some(pin.journal),
-            Record::Pinned(pin) => {
-                if let Some(peer) = self.peer_mut(pin.node) {
-                    peer.pin = Some(pin.journal);
-                }
-            }
-            Record::RolledBack { journal } => drop(self.rolled_back.insert(journal)),
-            // No replica gets there, and one that did could neither follow nor stand.
-            Record::Hard { term: Term::MAX, .. } => {
-                return Err(Corrupt::new("the last of all terms"));
-            }
-            // A base holds the newest term and vote; older ones may stand behind it.
-            Record::Hard { term, .. } if term < self.term => {}
-            Record::Hard { term, vote } => {
-                self.vote = if term == self.term { vote.or(self.vote) } else { vote };
-                self.term = term;
-            }
-            Record::Snapshot(Snapshot { last, .. })
-            | Record::Receiving(Snapshot { last, .. })
-            | Record::Begins(last)
-                if !last.is_plausible() =>
-            {
-                return Err(Corrupt::new(format!("no log reaches {last}")));
-            }
-            // A term is written down before anything of it is taken. Who leads in a lower one than its log has would
-            // let terms fall in it.
-            Record::Snapshot(Snapshot { last, .. })
-            | Record::Receiving(Snapshot { last, .. })
-            | Record::Begins(last)
-                if last.term > self.known_term() =>
-            {
-                return Err(Corrupt::new(format!("{last} in term {}", self.term)));
-            }
-            Record::Entries(batch) if batch.term() > self.known_term() => {
-                return Err(Corrupt::new(format!("{} in term {}", batch.last_id(), self.term)));
-            }
-            Record::Snapshot(snapshot) => {
-                // One takes the place of another together with all that stood before it.
-                if snapshot.last.index < self.commit {
-                    let (last, commit) = (snapshot.last, self.commit);
-                    return Err(Corrupt::new(format!("a snapshot of {last} behind one of {commit}")));
-                }
-                self.commit = snapshot.last.index;
-                self.history.replace(snapshot.last.index, snapshot.configuration.clone());
-                self.receiving.take_if(|receiving| receiving.last.index <= snapshot.last.index);
-                self.snapshot = Some(snapshot);
-                self.reconfigure(Time::ZERO);
-            }
-            Record::Receiving(snapshot) => self.receiving = Some(snapshot),
-            Record::Begins(id) => {
-                let upto = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
-                if !(self.log.base().index..=upto).contains(&id.index) {
-                    return Err(Corrupt::new(format!("nothing stands for what was before {id}")));
-                }
-                // Only what is committed is ever taken away.
-                self.commit = self.commit.max(id.index);
-                self.log.rebase(id);
-                self.marks.clear();
-            }
-            Record::Entries(batch) => {
-                if batch.first() > self.log.last().index + 1 || !batch.last_id().is_plausible() {
-                    let (found, last) = (batch.first(), self.log.last());
-                    return Err(Corrupt::new(format!(
-                        "entries from {found} on do not follow a log that ends at {last}"
-                    )));
-                }
-                // Its front may lie before the base: a snapshot may end in the middle of a record.
-                let Some(batch) = batch.from(self.log.base().index + 1) else { return Ok(()) };
-                self.overwrite_from(batch.first());
-                self.marks.push_back((batch.last(), self.replayed));
-                self.hold(batch, Time::ZERO);
-            }
-        }
-        Ok(())
-    }
-
-    /// A replica is of one cluster for ever.
-    fn take_name(&mut self, group: u64) -> Result<(), Corrupt> {
-        if group == 0 || self.group != 0 && self.group != group {
-            return Err(Corrupt::new(format!("group {group:016x} in a journal of {:016x}", self.group)));
-        }
-        self.group = group;
-        Ok(())
-    }
-
     /// Puts a batch behind the log. A configuration is in force as soon as the log holds it (Raft §6).
     pub(super) fn hold(&mut self, batch: Batch, now: Time) {
         if let Some(configuration) = batch.as_configuration() {
@@ -375,11 +264,6 @@ impl Raft {
             self.reconfigure(now);
         }
         self.log.push(batch);
-    }
-
-    /// The highest term that the journal may hold something of.
-    fn known_term(&self) -> Term {
-        if self.config.suffers(Mutation::VoteNotPersisted) { Term::MAX } else { self.term }
     }
 
     /// Takes entries back from `first` on, in the log and in what is known of its records.

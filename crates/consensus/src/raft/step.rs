@@ -86,13 +86,17 @@ impl Raft {
             Msg::ReadIndexReply { request, index } => self.on_read_index_reply(from, request, index, cx),
             Msg::RolledBack { journal, .. } => self.on_rolled_back(from, journal, cx),
             Msg::TakeOver { term, .. } => self.on_take_over(from, term, cx),
+            Msg::Held { term, upto, .. } => self.on_held(from, term, upto, cx),
             Msg::Pins { founders, digest, ask } => self.on_pins(from, founders, digest, ask, cx),
         }
     }
 
     fn on_start(&mut self, boot: Boot, cx: &mut Cx<'_, Raft>) {
         self.boot = Some(boot);
-        let empty = self.replayed.0 == 0;
+        if self.witness && self.replayed.0 == 0 {
+            cx.append(Record::Witness);
+        }
+        let empty = self.replayed.0 <= u64::from(self.witness);
         if empty && let Founding::Found(_) = self.founding {
             cx.append(Record::Founded { voters: self.founders.clone() });
         }
@@ -118,8 +122,10 @@ impl Raft {
                 self.marks.clear();
                 cx.append(Record::Begins(snapshot.last));
             }
-            // Restoring is this node's own matter.
-            cx.emit_now(Event::Restore(snapshot.clone()));
+            if !self.witness {
+                // Restoring is this node's own matter.
+                cx.emit_now(Event::Restore(snapshot.clone()));
+            }
         }
         // Whom it acknowledged in its last life is forgotten. (Before the first term nobody.)
         if self.term > 0 && !self.config.suffers(Mutation::UnboundAfterBoot) {

@@ -150,7 +150,7 @@ impl Heard {
             }
             Msg::AppendReply(m) => {
                 let (matched, refused) = match m.outcome {
-                    Outcome::Matched(index) => (Some(index), None),
+                    Outcome::Matched(index) | Outcome::Witnessed(index) => (Some(index), None),
                     Outcome::Conflict { refused, .. } => (None, Some(refused)),
                     Outcome::Stale => (None, None),
                 };

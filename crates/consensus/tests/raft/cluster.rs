@@ -39,6 +39,7 @@ pub struct Node {
     looked_at: usize,
     pub objects: Objects,
     pub founding: Founding,
+    pub witness: bool,
     boot: Boot,
 }
 
@@ -145,7 +146,8 @@ impl Node {
     pub fn asleep(&self) -> Node {
         let (disk, founding) = (self.disk.clone(), self.founding.clone());
         let (events, objects) = (Vec::new(), self.objects.clone());
-        Node { turn: None, disk, events, looked_at: 0, objects, founding, boot: self.boot }
+        let (witness, boot) = (self.witness, self.boot);
+        Node { turn: None, disk, events, looked_at: 0, objects, founding, witness, boot }
     }
 }
 
@@ -190,9 +192,15 @@ impl Cluster {
 
     /// A node on an empty journal of this name.
     pub fn add(&mut self, id: NodeId, founding: Founding, journal: JournalId) {
+        self.add_as(false, id, founding, journal);
+    }
+
+    /// The same, perhaps as a witness.
+    pub fn add_as(&mut self, witness: bool, id: NodeId, founding: Founding, journal: JournalId) {
         let boot = Boot { incarnation: 0, journal };
         let (disk, objects) = (Disk::default(), Objects::default());
-        let node = Node { turn: None, disk, events: Vec::new(), looked_at: 0, objects, founding, boot };
+        let events = Vec::new();
+        let node = Node { turn: None, disk, events, looked_at: 0, objects, founding, witness, boot };
         self.nodes.insert(id, node);
         self.start(id);
     }
@@ -200,7 +208,8 @@ impl Cluster {
     /// (Re)starts a node on what is on its disk, and shakes hands with everybody.
     pub fn start(&mut self, id: NodeId) {
         let node = self.nodes.get_mut(&id).unwrap();
-        let raft = Raft::new(id, planted(self.config.clone()), node.founding.clone()).unwrap();
+        let new = if node.witness { Raft::witness } else { Raft::new };
+        let raft = new(id, planted(self.config.clone()), node.founding.clone()).unwrap();
         let mut turn = Turn::new(raft, TurnLimits::default());
         for record in node.disk.open() {
             turn.replay(record).unwrap();

@@ -95,7 +95,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
     let group = if rng.chance(0.9) { group } else { number(rng) };
     let (term, round, last) = (number(rng), number(rng), log_id(rng));
     let vote = VoteReply { term, granted: rng.chance(0.5), last: LogId::ZERO };
-    match rng.within(0..23) {
+    match rng.within(0..24) {
         0 => Msg::PreVote(Candidacy { group, term, last, handed_over: rng.chance(0.5) }),
         1 => Msg::Vote(Candidacy { group, term, last, handed_over: rng.chance(0.5) }),
         2 => Msg::PreVoteReply(vote),
@@ -113,8 +113,9 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             Msg::Append(Append { group, term, prev: last, commit: number(rng), round, batches: found.into() })
         }
         7 | 8 => {
-            let outcome = match rng.within(0..3) {
+            let outcome = match rng.within(0..4) {
                 0 => Outcome::Matched(number(rng)),
+                3 => Outcome::Witnessed(number(rng)),
                 1 => Outcome::Conflict { refused: number(rng), hint: log_id(rng) },
                 _ => Outcome::Stale,
             };
@@ -140,6 +141,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
         },
         20 => Msg::Resigned { group, term },
         22 => Msg::RolledBack { group, journal: JournalId(rng.within(0..9).into()) },
+        23 => Msg::Held { group, term, upto: number(rng) },
         21 => Msg::LedBy { group, leader: NodeId(rng.within(0..9)) },
         18 => Msg::Pull { group, after: last },
         19 => {
@@ -147,7 +149,12 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
                 Some(first) => Batches::One(batch(first, last.term, &[b"h", b"i"])),
                 None => Batches::None,
             };
-            Msg::Pulled(Pulled { group, after: last, batches })
+            let ends = if rng.chance(0.5) {
+                log_id(rng)
+            } else {
+                LogId::new(last.term, last.index.saturating_add(2))
+            };
+            Msg::Pulled(Pulled { group, after: last, last: ends, batches })
         }
         15 => Msg::TakeOver { group, term },
         16 => Msg::ReadIndex { group, request: round },

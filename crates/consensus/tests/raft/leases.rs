@@ -195,7 +195,8 @@ fn a_voter_that_is_bound_does_not_stand_either() {
     cluster.deliver(leader, v, append(group, term + 1, last, 0, vec![]));
     cluster.deliver(other, v, refuses(term + 2, LogId::ZERO));
     let batches = Batches::One(entries(last.index + 1, term + 1, 1));
-    cluster.deliver(other, v, Msg::Pulled(Pulled { group, after: last, batches }));
+    let ends = LogId::new(term + 1, last.index + 1);
+    cluster.deliver(other, v, Msg::Pulled(Pulled { group, after: last, last: ends, batches }));
     cluster.step(v, Input::Wake);
     cluster.deliver(
         other,

@@ -41,3 +41,4 @@ mod trace;
 mod transcripts;
 mod transfer;
 mod voters;
+mod witness;

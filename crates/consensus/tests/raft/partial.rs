@@ -3,8 +3,8 @@
 
 use crate::cluster::{Cluster, ids};
 use crate::made::{append, entries};
-use quorate_consensus::raft::{Batch, LogId, Msg, Pulled, RaftConfig, VoteReply};
-use quorate_core::{Input, NodeId};
+use quorate_consensus::raft::{Batch, Founding, LogId, Msg, Pulled, RaftConfig, VoteReply};
+use quorate_core::{Input, JournalId, NodeId};
 use std::time::Duration;
 
 /// Which pairs are connected: a bit for each.
@@ -174,7 +174,13 @@ fn whatever_links_are_cut_a_node_that_was_behind_is_no_obstacle() {
 }
 
 fn pulled(group: u64, after: LogId, batches: Vec<Batch>) -> Msg {
-    Msg::Pulled(Pulled { group, after, batches: batches.into() })
+    let last = batches.last().map_or(after, Batch::last_id);
+    pulled_of(group, last, after, batches)
+}
+
+/// Of a log that ends there.
+fn pulled_of(group: u64, last: LogId, after: LogId, batches: Vec<Batch>) -> Msg {
+    Msg::Pulled(Pulled { group, after, last, batches: batches.into() })
 }
 
 /// A follower at term 5 whose log is two entries of term 3, and which was just refused by a voter that has more.
@@ -223,6 +229,12 @@ fn a_log_that_was_not_asked_for_or_is_no_more_up_to_date_is_not_taken() {
         cluster.deliver(from, me, pulled(group, after, batches));
         assert_eq!(cluster.last(me), mine);
     }
+    // What says that its log ends before it does, or with less than is here.
+    for last in [LogId::new(4, 3), mine, LogId::new(2, 9)] {
+        let (mut cluster, group) = refused(LogId::new(4, 4));
+        cluster.deliver(other, me, pulled_of(group, last, mine, vec![entries(3, 4, 2)]));
+        assert_eq!(cluster.last(me), mine);
+    }
     // Nobody is asked whose log is no longer.
     assert_eq!(refused(mine).0.wire, []);
     assert_eq!(refused(LogId::new(2, 900)).0.wire, []);
@@ -231,6 +243,30 @@ fn a_log_that_was_not_asked_for_or_is_no_more_up_to_date_is_not_taken() {
     cluster.deliver(third, me, append(group, 5, mine, 1, vec![]));
     cluster.deliver(other, me, pulled(group, mine, vec![entries(3, 4, 2)]));
     assert_eq!(cluster.last(me), mine);
+}
+
+// As a campaign found it: two tails that differ, and room for one entry in a message. The first pieces are older than what they
+// are taken in place of; the log that they are of is not.
+#[test]
+pub fn a_tail_of_an_old_term_gives_way_to_a_newer_log_piece_by_piece() {
+    let [me, third, witness] = [1, 2, 3].map(NodeId);
+    let mut cluster = Cluster::empty(RaftConfig { batch_bytes_max: 1, ..RaftConfig::default() });
+    for id in ids(3) {
+        cluster.add_as(id == witness, id, Founding::Found(ids(3)), JournalId(u128::from(id.0)));
+    }
+    cluster.settle();
+    let group = cluster.group_of(&ids(3));
+    let both = vec![entries(1, 1, 1)];
+    cluster.deliver(third, me, append(group, 1, LogId::ZERO, 1, both.clone()));
+    cluster.deliver(third, me, append(group, 3, LogId::new(1, 1), 1, vec![entries(2, 3, 3)]));
+    cluster.deliver(third, witness, append(group, 1, LogId::ZERO, 1, both));
+    let newer = (2..=4).map(|index| entries(index, 2, 1)).chain([entries(5, 4, 1)]);
+    cluster.deliver(third, witness, append(group, 4, LogId::new(1, 1), 1, newer.collect()));
+    cluster.crash(third);
+    cluster.wire.clear();
+    cluster.pass(3_000);
+    assert_eq!(cluster.leader(), Some(me), "the other one holds no state");
+    assert!(cluster.raft(me).log().has(LogId::new(4, 5)) && cluster.raft(me).counters().pulled >= 4);
 }
 
 // A log may differ from its first entry on: then all of it is pulled.

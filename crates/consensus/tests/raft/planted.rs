@@ -23,7 +23,7 @@ mod caught {
     use super::BUG;
     use crate::{
         elections, leases, objects_kept, partial, ports, replication, rollback, snapshots, strangers,
-        transfer, voters,
+        transfer, voters, witness,
     };
     use quorate_consensus::raft::Mutation;
     use std::panic::catch_unwind;
@@ -45,6 +45,7 @@ mod caught {
         leases::a_voter_grants_nothing_for_a_timeout_after_a_boot_or_an_acknowledgement,
         objects_kept::another_snapshot_of_the_same_entry_begins_anew,
         objects_kept::the_object_before_is_removed_when_the_record_of_the_next_one_is_on_disk,
+        partial::a_tail_of_an_old_term_gives_way_to_a_newer_log_piece_by_piece,
         partial::the_only_node_with_a_quorum_pulls_what_it_lacks_and_leads,
         ports::a_compaction_trigger_that_comes_during_a_build_is_not_lost,
         ports::a_restarted_node_serves_nothing_until_its_state_machine_is_whole,
@@ -58,6 +59,9 @@ mod caught {
         snapshots::a_snapshot_of_a_later_term_at_an_already_committed_index_is_answered_and_changes_nothing,
         strangers::an_acknowledgement_does_not_count_for_the_next_journal_of_the_same_node,
         strangers::a_node_with_a_different_founding_set_joins_no_quorum,
+        witness::a_voter_that_is_behind_gets_from_a_witness_what_the_lost_leader_had_committed,
+        witness::a_witness_is_never_elected_nor_handed_leadership,
+        witness::what_only_witnesses_have_on_disk_is_not_committed,
         voters::interrupted::a_change_is_completed_by_the_next_leader_wherever_the_first_one_crashed,
         voters::removed::a_voter_that_was_removed_while_it_was_away_raises_no_term_and_is_told,
         voters::removed::one_that_does_not_know_yet_that_it_votes_does_vote_when_it_is_asked,
@@ -102,7 +106,9 @@ fn every_line_of_what_others_got_wrong_has_tests_and_a_planted_bug_and_they_exis
     let (lines, sources) = (lines(&page), sources(&here().join("tests/raft")));
     let numbers: Vec<&str> = lines.iter().map(|(number, _, _)| *number).collect();
     let mut expected: Vec<String> = (1..=30).map(|number| number.to_string()).collect();
-    for (behind, more) in [("19", ["19b", "19c"].as_slice()), ("29", &["29b", "29c", "29d"])] {
+    for (behind, more) in
+        [("19", ["19b", "19c"].as_slice()), ("23", &["23b"]), ("29", &["29b", "29c", "29d"])]
+    {
         let at = expected.iter().position(|number| number == behind).unwrap() + 1;
         expected.splice(at..at, more.iter().map(|number| (*number).to_owned()));
     }

@@ -43,6 +43,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         ("append-reply-matched", reply(Outcome::Matched(501))),
         ("append-reply-conflict", reply(Outcome::Conflict { refused: 500, hint: LogId::new(2, 130) })),
         ("append-reply-stale", reply(Outcome::Stale)),
+        ("append-reply-witnessed", reply(Outcome::Witnessed(501))),
         ("snapshot", Msg::Snapshot(Box::new(chunk))),
         (
             "snapshot-reply",
@@ -59,6 +60,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         ("pins-unknown", Msg::Pins { founders: 9, digest: None, ask: true }),
         ("take-over", Msg::TakeOver { group: 9, term: 3 }),
         ("rolled-back", Msg::RolledBack { group: 9, journal: JournalId(u128::MAX - 300) }),
+        ("held", Msg::Held { group: 9, term: 4, upto: 501 }),
         ("read-index", Msg::ReadIndex { group: 9, request: 300 }),
         ("read-index-reply", Msg::ReadIndexReply { request: 300, index: Ok(501) }),
         (
@@ -69,13 +71,19 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         ("pull", Msg::Pull { group: 9, after: LogId::new(3, 500) }),
         (
             "pulled-nothing",
-            Msg::Pulled(Pulled { group: 9, after: LogId::new(2, 400), batches: Batches::None }),
+            Msg::Pulled(Pulled {
+                group: 9,
+                after: LogId::new(2, 400),
+                last: LogId::new(3, 500),
+                batches: Batches::None,
+            }),
         ),
         (
             "pulled",
             Msg::Pulled(Pulled {
                 group: 9,
                 after: LogId::new(3, 500),
+                last: LogId::new(3, 501),
                 batches: Batches::One(batch(501, 3, &[b"x"])),
             }),
         ),
@@ -100,5 +108,6 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("begins", Record::Begins(LogId::new(3, 450))),
         ("all-met", Record::AllMet),
         ("rolled-back", Record::RolledBack { journal: JournalId(u128::MAX - 300) }),
+        ("witness", Record::Witness),
     ]
 }

@@ -12,7 +12,7 @@ mod monotone;
 mod paths;
 
 pub use audit::WorkAudit;
-pub use paths::{CHANGED, COMPLETED, LEASED, MADE_WAY, Paths, REMOVED, SNAPSHOT_REFUSED};
+pub use paths::{AWAITED, CHANGED, COMPLETED, LEASED, MADE_WAY, Paths, REMOVED, SNAPSHOT_REFUSED};
 
 use accused::NobodyAccused;
 use committed::CommittedOnce;

@@ -18,13 +18,16 @@ pub const COMPLETED: &str = "a change of voters is completed by another leader";
 /// By a change that leaves it out.
 pub const REMOVED: &str = "a leader that has no vote any more steps down";
 
+/// Only where there are witnesses.
+pub const AWAITED: &str = "what only witnesses have on disk is not committed yet";
+
 /// An ordinary handover, begun by the leader itself.
 pub const MADE_WAY: &str = "a leader makes way for a preferred voter";
 
 /// A path's name, and how often it was taken.
 type Path = (&'static str, fn(&RaftCounters) -> u64);
 
-const PATHS: [Path; 25] = [
+const PATHS: [Path; 26] = [
     ("a pre-vote round is held", |c| c.pre_campaigns),
     ("an election is held", |c| c.campaigns),
     ("a leader is elected", |c| c.elected),
@@ -50,6 +53,7 @@ const PATHS: [Path; 25] = [
     (CHANGED, |c| c.configurations),
     (COMPLETED, |c| c.changes_completed),
     (REMOVED, |c| c.removed),
+    (AWAITED, |c| c.awaited_state),
 ];
 
 impl Paths {

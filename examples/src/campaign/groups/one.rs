@@ -96,7 +96,7 @@ impl One {
                     .transfer(rng.chance(0.7).then(|| self.drawn.voters[rng.index(self.drawn.voters.len())])),
             );
         } else if let Some(disks_lost) = self.changes {
-            drop(handle.change(voters::draw(&self.drawn.voters, disks_lost, rng)));
+            drop(handle.change(voters::draw(&self.drawn.voters, &[], disks_lost, rng)));
         }
     }
 

@@ -10,7 +10,7 @@ pub use registers::{Change, Fuse, Operation, Registers};
 
 use crate::campaign::describe_replica;
 pub(super) use clients::{Client, Moment, PATHS as CLIENT_PATHS};
-use quorate::raft::{Raft, RaftHandle, RaftPort};
+use quorate::raft::{Raft, RaftHandle, RaftPort, Stateless};
 use quorate::sim::linearizability::{Kv, Verdict, check};
 use quorate::sim::{NodeState, Workload, World};
 use quorate::{JournalId, NoDecider, NodeId, Rng, ScopeId};
@@ -26,6 +26,8 @@ const STARTED_ANEW: &str = "a node whose state machine panicked starts anew";
 pub struct KvWorkload<A> {
     scope: ScopeId,
     nodes: Vec<NodeId>,
+    /// Nodes that may vote and hold no registers.
+    witnesses: Vec<NodeId>,
     /// Their journals before any fault.
     journals: Vec<JournalId>,
     handle: fn(&A) -> &RaftHandle<Registers>,
@@ -36,9 +38,8 @@ pub struct KvWorkload<A> {
     calm: bool,
     /// Faults have ended, once and for all.
     over: bool,
-    /// Faults begin once all founders have met: a disk that is lost before that ends the founding, as it should.
-    /// So many of the nodes found.
-    founded_in_calm: Option<usize>,
+    /// Faults begin once all these have met: a disk that is lost before that ends the founding, as it should.
+    founded_in_calm: Vec<NodeId>,
     /// Whether voters change, and how many nodes may lose their disks meanwhile.
     changes: Option<usize>,
     /// Of each node, if state machines are to panic.
@@ -62,6 +63,7 @@ impl<A: 'static> KvWorkload<A> {
         KvWorkload {
             scope,
             nodes,
+            witnesses: Vec::new(),
             journals: Vec::new(),
             handle,
             clients,
@@ -70,7 +72,7 @@ impl<A: 'static> KvWorkload<A> {
             operations_max,
             calm: false,
             over: false,
-            founded_in_calm: None,
+            founded_in_calm: Vec::new(),
             changes: None,
             fuses: Vec::new(),
             answered_before: 0,
@@ -82,8 +84,14 @@ impl<A: 'static> KvWorkload<A> {
         clients::PATHS.into_iter().chain([STARTED_ANEW])
     }
 
-    /// Has faults begin once all founders, the first so many of the nodes, have met.
-    pub fn founded_in_calm(mut self, founders: Option<usize>) -> Self {
+    /// Has these nodes get a vote now and then, of whom nobody asks anything.
+    pub fn with_witnesses(mut self, witnesses: Vec<NodeId>) -> Self {
+        self.witnesses = witnesses;
+        self
+    }
+
+    /// Has faults begin once all these founders have met.
+    pub fn founded_in_calm(mut self, founders: Vec<NodeId>) -> Self {
         self.founded_in_calm = founders;
         self
     }
@@ -183,14 +191,14 @@ impl<A: 'static> KvWorkload<A> {
 impl<A: 'static> Workload<A> for KvWorkload<A> {
     fn setup(&mut self, world: &mut World<A>) {
         self.journals = self.nodes.iter().map(|id| world.journal_id(*id)).collect();
-        if let Some(founders) = self.founded_in_calm {
+        if !self.founded_in_calm.is_empty() {
             let founded = |world: &World<A>, id: &NodeId| {
                 world
                     .host(*id)
                     .and_then(|host| host.protocol::<Raft>(self.scope))
                     .is_some_and(Raft::is_founded)
             };
-            let founders = &self.nodes[..founders];
+            let founders = &self.founded_in_calm;
             world.run_until(|world| founders.iter().all(|id| founded(world, id)), Duration::from_secs(5));
         }
     }
@@ -235,6 +243,10 @@ impl<A: 'static> Workload<A> for KvWorkload<A> {
             .nodes
             .iter()
             .map(|id| describe_replica::<A, Registers, NoDecider>(world, *id, self.scope))
+            .chain(self.witnesses.iter().map(|id| {
+                let witness = describe_replica::<A, Stateless, NoDecider>(world, *id, self.scope);
+                format!("witness {witness}")
+            }))
             .collect();
         format!(
             "{} answers since, from {} clients of whom {} wait; {}",

@@ -12,17 +12,30 @@ impl<A: 'static> KvWorkload<A> {
         let Some(disks_lost) = self.changes.filter(|_| !self.over && self.rng.chance(0.02)) else { return };
         let Some(leader) = world.leader().filter(|leader| self.nodes.contains(leader)) else { return };
         let handle: &RaftHandle<Registers> = (self.handle)(world.app(leader));
-        let change = draw(&self.nodes, disks_lost, &mut self.rng);
+        let change = draw(&self.nodes, &self.witnesses, disks_lost, &mut self.rng);
         drop(handle.change(change));
     }
 }
 
-pub(in crate::campaign) fn draw(nodes: &[NodeId], disks_lost: usize, rng: &mut quorate::Rng) -> Change {
+/// Some of these nodes and witnesses are to vote.
+pub(in crate::campaign) fn draw(
+    nodes: &[NodeId],
+    witnesses: &[NodeId],
+    disks_lost: usize,
+    rng: &mut quorate::Rng,
+) -> Change {
     let least = 2 * disks_lost + 1;
-    let count = least.max(1 + rng.index(nodes.len()));
-    let mut all = nodes.to_vec();
+    let mut all = [nodes, witnesses].concat();
+    let count = least.max(1 + rng.index(all.len()));
     rng.shuffle(&mut all);
-    let voters = &all[..count.min(all.len())];
+    let mut voters = all[..count.min(all.len())].to_vec();
+    // What is lost must not be all that had the state.
+    for id in nodes.iter().filter(|_| disks_lost > 0) {
+        let with_state = voters.iter().filter(|voter| nodes.contains(voter)).count();
+        if with_state <= disks_lost && !voters.contains(id) {
+            voters.push(*id);
+        }
+    }
     let mut change = Change::to(voters.iter().copied());
     // A disk that is lost must not weigh more than others.
     if disks_lost == 0 && rng.chance(0.3) {

@@ -72,6 +72,8 @@ pub struct RaftStatus {
     pub voters: Vec<NodeId>,
     /// Who decides, with disks, weights and quorums; `None` before the founding is complete.
     pub configuration: Option<Configuration>,
+    /// The voters that are known here to be witnesses: all of them on a leader, itself on a witness.
+    pub witnesses: Vec<NodeId>,
     /// The last entry in the log.
     pub last: LogId,
     /// The last index known to be committed.

@@ -21,12 +21,14 @@ mod reads;
 mod sessions;
 mod stream;
 mod through_leader;
+mod witness;
 
 pub(crate) use ask::Ask;
 pub use ask::{QuorumReport, RaftNotice, RaftStatus, Read};
 pub(crate) use folded::FoldedPort;
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
+pub use witness::{Stateless, WitnessHandle};
 
 use super::{Cmd, Event, Index, LogId, NotRestored, Raft, RaftConfig, Snapshot, Term};
 use ask::Reader;
@@ -416,7 +418,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
         if let Some(job) = self.objects.job(self.scope) {
             return Some(job);
         }
-        if self.poisoned.is_some() || self.postponed.is_some() {
+        if self.poisoned.is_some() || self.postponed.is_some() || raft.is_witness() {
             return None;
         }
         if self.incoming.is_some() {

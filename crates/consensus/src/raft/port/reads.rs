@@ -112,6 +112,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             leads: raft.is_leader(),
             voters: raft.voters(),
             configuration: raft.configuration().map(|(_, configuration)| configuration.clone()),
+            witnesses: raft.witnesses(),
             last: raft.last(),
             commit: raft.commit(),
             applied: self.machine.as_ref().map_or(LogId::ZERO, |machine| machine.applied),

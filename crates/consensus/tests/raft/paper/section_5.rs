@@ -22,7 +22,12 @@ fn a_leader_only_appends_to_its_own_log_whatever_it_is_told() {
         append(group, term - 1, LogId::ZERO, 9, vec![entries(1, 1, 9)]),
         vote(group, term, LogId::new(9, 9)),
         vote(group, term + 1, LogId::new(9, 9)),
-        Msg::Pulled(Pulled { group, after: LogId::ZERO, batches: vec![entries(1, term, 9)].into() }),
+        Msg::Pulled(Pulled {
+            group,
+            after: LogId::ZERO,
+            last: LogId::new(term, 9),
+            batches: vec![entries(1, term, 9)].into(),
+        }),
         Msg::VoteReply(VoteReply { term, granted: true, last: LogId::new(9, 9) }),
         conflict(4, LogId::ZERO),
         conflict(5, LogId::new(9, 3)),

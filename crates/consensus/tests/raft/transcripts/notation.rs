@@ -100,6 +100,7 @@ impl Names {
             }
             Msg::AppendReply(AppendReply { term, round, outcome }) => match outcome {
                 Outcome::Matched(index) => format!("Matched {index} t{term} r{round}"),
+                Outcome::Witnessed(index) => format!("Witnessed {index} t{term} r{round}"),
                 Outcome::Conflict { refused, hint } => {
                     format!("Conflict at {refused}, try {} t{term} r{round}", at(*hint))
                 }
@@ -133,6 +134,7 @@ impl Names {
             Msg::LedBy { leader, .. } => format!("LedBy {}", leader.0),
             Msg::TakeOver { term, .. } => format!("TakeOver t{term}"),
             Msg::RolledBack { journal, .. } => format!("RolledBack journal {}", journal.0),
+            Msg::Held { term, upto, .. } => format!("Held up to {upto} t{term}"),
         };
         text + &self.cluster(msg)
     }
@@ -150,6 +152,7 @@ impl Names {
             | Msg::LedBy { group, .. }
             | Msg::TakeOver { group, .. }
             | Msg::RolledBack { group, .. }
+            | Msg::Held { group, .. }
             | Msg::ReadIndex { group, .. } => *group,
             Msg::Pins { founders, .. } => {
                 return match self.foundings.iter().position(|(digest, _)| digest == founders) {
@@ -215,6 +218,7 @@ impl Names {
             Record::Receiving(s) => format!("receiving {}", snapshot(s)),
             Record::Begins(id) => format!("log begins behind {}", at(*id)),
             Record::AllMet => "all met".into(),
+            Record::Witness => "a witness".into(),
             Record::RolledBack { journal } => format!("journal {} is an old copy", journal.0),
         }
     }
