@@ -41,6 +41,34 @@ impl StateMachine for Fragile {
     }
 }
 
+/// A command that cannot be written down.
+struct Unspeakable;
+
+impl Serialize for Unspeakable {
+    fn serialize<W: serde::Serializer>(&self, _: W) -> Result<W::Ok, W::Error> {
+        panic!("unspeakable")
+    }
+}
+
+impl<'a> Deserialize<'a> for Unspeakable {
+    fn deserialize<R: serde::Deserializer<'a>>(_: R) -> Result<Unspeakable, R::Error> {
+        Ok(Unspeakable)
+    }
+}
+
+/// Whatever is asked of it, it does nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Idle;
+
+impl StateMachine for Idle {
+    type Command = Unspeakable;
+    type Reply = u64;
+    quorate::freeze_by_clone!();
+    fn apply(&mut self, _: Unspeakable, _: Applied) -> u64 {
+        0
+    }
+}
+
 /// Three nodes with groups of what this makes on each.
 fn world(
     seed: u64,
@@ -213,4 +241,21 @@ fn a_handover_and_a_change_of_voters_of_a_node_that_dies_are_not_said_not_to_hav
     assert!(matches!(end, Err(Failure::Unknown(Reason::Stopped))), "{end:?}");
     let end = many.world.finish(changed).map(drop);
     assert!(matches!(end, Err(Failure::Unknown(Reason::Stopped))), "{end:?}");
+}
+
+#[test]
+fn a_command_that_panics_when_it_is_written_down_costs_its_own_request_only() {
+    let mut world = World::with(Settings::default(), 10, NODES, |id| {
+        let mut node = Node::builder(id);
+        let idle = node.groups("sums", founded(2), |_| Idle);
+        (node.build().unwrap(), idle)
+    });
+    let proposed = world.app(NODES[0]).group(0).propose(Unspeakable);
+    let refused = world.finish(proposed);
+    assert!(
+        matches!(&refused, Err(Failure::Rejected(Reason::Refused(why))) if why.contains("unspeakable")),
+        "{refused:?}"
+    );
+    let leader = world.app(NODES[0]).group(0).leader();
+    assert!(world.finish(leader).is_ok());
 }
