@@ -5,11 +5,11 @@
 use quorate::groups::{GroupId, Groups, GroupsConfig, GroupsHandle};
 use quorate::raft::{Change, Founding};
 use quorate::sim::{Settings, World};
-use quorate::{Applied, Failure, Node, NodeId, Reason, StateMachine};
+use quorate::{Applied, Corrupt, Failure, Node, NodeId, Reason, StateMachine};
 use quorate_examples::many::{Many, NODES, SUMS, founded};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -258,4 +258,65 @@ fn a_command_that_panics_when_it_is_written_down_costs_its_own_request_only() {
     );
     let leader = world.app(NODES[0]).group(0).leader();
     assert!(world.finish(leader).is_ok());
+}
+
+/// How many views of states there are, and how many there were at once.
+#[derive(Debug, Default)]
+struct Views([AtomicUsize; 2]);
+
+/// A sum that counts its views.
+#[derive(Debug)]
+struct Counted(u64, Arc<Views>);
+
+/// One of them.
+#[derive(Serialize, Deserialize)]
+struct View(u64, #[serde(skip)] Arc<Views>);
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let _ = self.1.0[0].fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| live.checked_sub(1));
+    }
+}
+
+impl StateMachine for Counted {
+    type Command = u64;
+    type Reply = u64;
+    type Frozen = View;
+    fn apply(&mut self, add: u64, _: Applied) -> u64 {
+        self.0 += add;
+        self.0
+    }
+    fn freeze(&self) -> View {
+        let Views([live, most]) = &*self.1;
+        most.fetch_max(live.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        View(self.0, self.1.clone())
+    }
+    fn restore(frozen: View) -> Result<Counted, Corrupt> {
+        Ok(Counted(frozen.0, frozen.1.clone()))
+    }
+}
+
+#[test]
+fn groups_that_take_snapshots_at_one_time_hold_no_more_views_than_jobs_are_out() {
+    let (groups, jobs) = (50, 2);
+    let views = Arc::new(Views::default());
+    let seen = views.clone();
+    let mut world = World::with(Settings::default(), 11, [1], move |id| {
+        let mut node = Node::builder(id);
+        let mut config = GroupsConfig { jobs_max: jobs, ..GroupsConfig::default() };
+        config.raft.snapshot_log_entries = 5;
+        let alone = (0..groups).map(|group| (GroupId(group), Founding::Found(vec![NodeId(1)])));
+        let views = seen.clone();
+        let sums = node.groups_with("sums", alone, move |_| Counted(0, views.clone()), config);
+        (node.build().unwrap(), sums)
+    });
+    world.run_for(Duration::from_secs(2));
+    let handle = world.app(1).clone();
+    let proposed: Vec<_> = (0..10 * groups).map(|at| handle.group(at % groups).propose(1)).collect();
+    for ticket in proposed {
+        assert!(world.finish(ticket).is_ok());
+    }
+    world.run_for(Duration::from_secs(2));
+    let [live, most] = [0, 1].map(|at| views.0[at].load(Ordering::Relaxed));
+    assert!((1..=jobs).contains(&most) && live == 0, "{most} at once, {live} left");
 }

@@ -250,6 +250,9 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
             awake.jobs.looked_at();
             let Some(raft) = groups.raft(group) else { continue };
             if let Some(job) = awake.port.job(raft) {
+                if awake.port.holds_view() {
+                    self.jobs.goes_first(group);
+                }
                 self.jobs.may_have_one(group, &mut awake.jobs);
                 return Some(self.jobs.begin(group, job));
             }
@@ -262,6 +265,11 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
             && self.members.contains_key(&group)
         {
             self.give(group, Thing::Done(answer), cx);
+            if let Some(Member::Awake(awake)) = self.members.get(&group)
+                && awake.port.holds_view()
+            {
+                self.jobs.goes_first(group);
+            }
         }
     }
 

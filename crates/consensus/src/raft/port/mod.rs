@@ -176,6 +176,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         self.poisoned.as_deref()
     }
 
+    /// Whether a view of its state waits to be serialised.
+    pub(crate) fn holds_view(&self) -> bool {
+        self.frozen.is_some()
+    }
+
     /// What a wire from another scope asks to tell the decider something that is not in the log.
     pub fn hints(hints: Vec<D::Hint>) -> <Self as Port<Raft>>::Ask {
         Ask::Hints(hints)
