@@ -123,6 +123,8 @@ pub struct GroupsCounters {
     pub told_again: u64,
     /// Messages of groups that are not here.
     pub unknown: u64,
+    /// Small messages that were given up, as the disk did not take for long what they waited for.
+    pub unsaid: u64,
 }
 
 /// How a group stands on this node.

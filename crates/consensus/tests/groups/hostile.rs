@@ -29,6 +29,9 @@ struct Three {
     nodes: Vec<Node>,
     now: Time,
     posted: VecDeque<(NodeId, NodeId, Msg)>,
+    /// Its disk takes nothing more, and what waits for it stays.
+    stalled: Option<NodeId>,
+    held: Vec<Msg>,
 }
 
 fn place(id: NodeId) -> usize {
@@ -54,7 +57,8 @@ impl Three {
             Node { groups, out: Outbox::default(), written: Vec::new(), rng }
         };
         let nodes = NODES.map(node).into();
-        let mut three = Three { nodes, now: Time(1), posted: VecDeque::new() };
+        let mut three =
+            Three { nodes, now: Time(1), posted: VecDeque::new(), stalled: None, held: Vec::new() };
         for id in NODES {
             three.step(id, Input::Start(boot(id)));
             for peer in NODES.into_iter().filter(|peer| *peer != id) {
@@ -68,7 +72,7 @@ impl Three {
         let node = &mut self.nodes[place(id)];
         let mut next = Some(input);
         while let Some(input) = next.take() {
-            let mut mark = node.out.appended();
+            let (mut mark, durable) = (node.out.appended(), node.out.durable());
             node.groups.step(input, &mut Cx::new(self.now, Wall(0), &mut node.rng, &mut node.out));
             for effect in node.out.drain().collect::<Vec<_>>() {
                 match effect {
@@ -81,13 +85,16 @@ impl Three {
                         node.written.extend(base.into_iter().map(|record| (upto, record)));
                         node.written.extend(rest);
                     }
+                    Effect::Send { msg, after, .. } if self.stalled == Some(id) && after > durable => {
+                        self.held.push(msg);
+                    }
                     Effect::Send { to, msg, .. } => {
                         self.posted.extend(to.as_slice().iter().map(|to| (id, *to, msg.clone())));
                     }
                     Effect::Emit { .. } => {}
                 }
             }
-            if node.out.appended() > node.out.durable() {
+            if node.out.appended() > node.out.durable() && self.stalled != Some(id) {
                 node.out.note_durable(node.out.appended());
                 next = Some(Input::Durable(node.out.durable()));
             }
@@ -218,4 +225,30 @@ fn messages_that_no_correct_member_sends_never_panic_and_make_no_group() {
     }
     assert!(slept > 1000, "they slept {slept} times");
     assert!(rewrites > 100, "journals were rewritten {rewrites} times");
+}
+
+#[test]
+fn what_waits_for_a_disk_that_takes_nothing_is_bounded_however_long_leaders_ask() {
+    let mut three = Three::new(1);
+    let leads = |three: &Three, id: NodeId| three.nodes[place(id)].groups.led() as u64;
+    for _ in 0..200 {
+        three.pass();
+    }
+    let stalled = *NODES.iter().min_by_key(|id| leads(&three, **id)).unwrap();
+    three.stalled = Some(stalled);
+    let small = |msg: &Msg| if let Msg::Many(all) = msg { all.len() } else { 1 };
+    for turn in 0..100_000 {
+        // Groups stay awake, and the one whose disk stalls is told of entries that it writes in vain.
+        if turn % 5 == 0 {
+            let cmd = raft::Cmd::Propose { first: turn, commands: Commands::one(b"something") };
+            for id in NODES.into_iter().filter(|id| *id != stalled) {
+                let group = GroupId(turn / 5 % GROUPS);
+                three.step(id, Input::Command(Cmd::Of { group, cmd: cmd.clone() }));
+            }
+        }
+        three.pass();
+    }
+    let held: usize = three.held.iter().map(small).sum();
+    assert!(held <= 1 << 16, "{held} answers wait");
+    assert!(three.nodes[place(stalled)].groups.counters().unsaid > 0);
 }
