@@ -279,7 +279,7 @@ impl NodeBuilder {
 
     /// Adds a scope of many groups, each a replicated state machine of its own that `make` makes the first state of. Groups
     /// are created through the handle, at any time; see [`GroupsHandle::create`]. Those that are named here are there from
-    /// the start.
+    /// the start. Where `make` panics that group takes nothing on this node, and the others go on.
     pub fn groups<S: StateMachine>(
         &mut self,
         name: &str,

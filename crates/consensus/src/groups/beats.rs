@@ -14,6 +14,7 @@ use super::state::{Asleep, State};
 use super::step::{GROUPS_PER_STEP, LOOKS_PER_STEP};
 use super::{Beat, Claim, Digest, GroupId, Groups, GroupsMutation, Msg};
 use quorate_core::{Boot, Cx, NodeId, Time};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Another node that has groups in common with this one.
@@ -23,8 +24,10 @@ pub(super) struct Neighbour {
     pub heard_at: Option<Time>,
     /// Not heard for too long, and what slept on its word is awake.
     pub is_silent: bool,
-    /// Its last life that was met.
+    /// Its last life that was met, since when, and the one before.
     life: Option<Boot>,
+    life_since: Time,
+    life_before: Option<Boot>,
     /// Groups that this node leads asleep and it agreed to.
     leads: Digest,
     /// Groups in which this node sleeps under its lead.
@@ -38,6 +41,11 @@ pub(super) struct Neighbour {
 impl Neighbour {
     fn matters(&self) -> bool {
         self.leads.count > 0 || self.under.count > 0
+    }
+
+    /// The life in which it was known at this time, or, if it has had more than two since, one after that.
+    fn life_at(&self, at: Time) -> Option<Boot> {
+        if self.life_since <= at { self.life } else { self.life_before }
     }
 }
 
@@ -73,13 +81,21 @@ impl Groups {
     }
 
     /// A link came up. Under another life nothing that the one before led is led any more.
-    pub(super) fn greet(&mut self, peer: NodeId, boot: Boot) {
+    pub(super) fn greet(&mut self, peer: NodeId, boot: Boot, now: Time) {
         let neighbour = self.neighbours.entry(peer).or_default();
-        let before = neighbour.life.replace(boot);
-        let anew = before.is_some_and(|before| before != boot);
-        if anew && neighbour.matters() {
+        if neighbour.life == Some(boot) {
+            return;
+        }
+        neighbour.life_before = neighbour.life.replace(boot);
+        neighbour.life_since = now;
+        if neighbour.life_before.is_some() && neighbour.matters() {
             self.wake_all(peer, |_, _| true);
         }
+    }
+
+    /// The lives that this node's neighbours had at this time: what a group that fell asleep then knows of them.
+    pub(super) fn lives_at(&self, at: Time) -> BTreeMap<NodeId, Boot> {
+        self.neighbours.iter().filter_map(|(id, neighbour)| Some((*id, neighbour.life_at(at)?))).collect()
     }
 
     /// A group sleeps.
@@ -162,7 +178,13 @@ impl Groups {
     }
 
     pub(super) fn on_beat(&mut self, from: NodeId, beat: &Beat, cx: &mut Cx<'_, Groups>) {
-        self.neighbours.entry(from).or_default().told = Some((beat.leads, beat.under));
+        let neighbour = self.neighbours.entry(from).or_default();
+        neighbour.told = Some((beat.leads, beat.under));
+        if !neighbour.matters() && (beat.leads.count > 0 || beat.under.count > 0) {
+            // One that shares no sleep with the sender does not beat. If it did not say so, what it said last would stand, and
+            // the sender would sleep on for as long as this node is heard for anything else. News, no promise.
+            cx.send_now(from, Msg::Beat(Beat::default()));
+        }
         let followed = beat.followed.iter().filter(|claim| !self.leads_as(from, claim));
         let led = beat.led.iter().filter(|claim| !self.follows_as(from, claim));
         let wrong: Vec<GroupId> = followed.chain(led).map(|claim| claim.group).collect();

@@ -5,7 +5,7 @@ use super::step::GROUPS_PER_STEP;
 use super::{Event, GroupId, Groups, NotCreated, Record};
 use crate::raft::{Founding, Raft};
 use quorate_core::{Cx, Input, Time};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Awake {
     pub fn of(raft: Raft) -> Awake {
@@ -34,13 +34,21 @@ impl Groups {
             return;
         }
         for _ in 0..GROUPS_PER_STEP {
-            let Some((group, founding)) = self.begins.pop_front() else { break };
-            let known = self.slots.contains_key(&group) || self.gone.contains(&group);
-            // What is wrong with it was said when the node was built.
-            let _ = known || self.create(group, founding, cx).is_ok();
+            let Some(group) = self.begins.keys().next().copied() else { break };
+            self.begin(group, cx);
         }
+    }
+
+    /// One that was named at the build comes to be, if it is still to: when its turn comes, or when somebody asks for it.
+    pub(super) fn begin(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
+        let Some(founding) = self.begins.remove(&group) else { return };
         if self.begins.is_empty() {
-            self.begins = VecDeque::new();
+            self.begins = BTreeMap::new();
+        }
+        // What is wrong with it was said when the node was built; but there may be too many by now.
+        if self.create(group, founding, cx).is_err() {
+            // News of what is here, no promise.
+            cx.emit_now(Event::Closed { group });
         }
     }
 
@@ -58,16 +66,17 @@ impl Groups {
     }
 
     pub(super) fn on_create(&mut self, group: GroupId, founding: Founding, cx: &mut Cx<'_, Groups>) {
+        self.begin(group, cx);
         let created = match self.slots.get(&group) {
             None => self.create(group, founding, cx),
-            Some(slot) if slot.founding() == &founding => Ok(()),
+            Some(slot) if is_same(slot.founding(), &founding) => Ok(()),
             Some(_) => Err(NotCreated::Otherwise),
         };
         match created {
             // Once it is on disk.
             Ok(()) => cx.emit(Event::Created { group }),
-            // A refusal promises nothing.
-            Err(why) => cx.emit_now(Event::NotCreated { group, why }),
+            // Promises nothing, and waits all the same: answers come in the order in which they were asked for.
+            Err(why) => cx.emit(Event::NotCreated { group, why }),
         }
     }
 
@@ -97,6 +106,7 @@ impl Groups {
     }
 
     pub(super) fn on_remove(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
+        self.begins.remove(&group);
         // Whether it was here or not: it never will be.
         if self.gone.insert(group) {
             let record = Record::Removed { group };
@@ -121,6 +131,16 @@ impl Groups {
                 self.unrelate(group, asleep);
             }
         }
+    }
+}
+
+/// The same nodes, in whatever order they are named.
+fn is_same(one: &Founding, other: &Founding) -> bool {
+    match (one, other) {
+        (Founding::Found(one), Founding::Found(other)) | (Founding::Join(one), Founding::Join(other)) => {
+            BTreeSet::from_iter(one) == BTreeSet::from_iter(other)
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What nodes tell each other about their groups.
 
-use super::GroupId;
+use super::{GroupId, post::BUNDLE_MAX};
 use crate::raft::{self, LogId, Term};
 use quorate_core::{Class, Decoder, Encoder, Wire, WireError};
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,11 @@ enum Part {
     NotSo(Vec<GroupId>),
 }
 
+/// No more than is ever put together: each takes a step, and a frame has room for many more.
+fn bounded(count: usize) -> Result<usize, WireError> {
+    if count > BUNDLE_MAX { Err(WireError::Malformed("a bundle")) } else { Ok(count) }
+}
+
 impl Wire for Msg {
     fn encode(&self, to: &mut Encoder<'_>) {
         match self {
@@ -110,17 +115,33 @@ impl Wire for Msg {
         Ok(match from.part()? {
             Part::One(group) => Msg::One { group, msg: raft::Msg::decode(version, from)? },
             Part::Many(count) => {
-                // Each takes a byte at least, so what there is bounds what is made.
                 let mut all = Vec::new();
-                for _ in 0..count {
-                    all.push((from.part()?, raft::Msg::decode(version, from)?));
+                for _ in 0..bounded(count as usize)? {
+                    let (group, msg) = (from.part()?, raft::Msg::decode(version, from)?);
+                    // What carries data has a class that says so, and is dropped where there is no room for it.
+                    if msg.class() != Class::Control {
+                        return Err(WireError::Malformed("data in a bundle"));
+                    }
+                    all.push((group, msg));
                 }
                 Msg::Many(all.into())
             }
-            Part::Beat(beat) => Msg::Beat(beat),
-            Part::Doze(all) => Msg::Doze(all.into()),
-            Part::Dozed(all) => Msg::Dozed(all.into()),
-            Part::NotSo(groups) => Msg::NotSo(groups.into()),
+            Part::Beat(beat) => {
+                bounded(beat.led.len().saturating_add(beat.followed.len()))?;
+                Msg::Beat(beat)
+            }
+            Part::Doze(all) => {
+                bounded(all.len())?;
+                Msg::Doze(all.into())
+            }
+            Part::Dozed(all) => {
+                bounded(all.len())?;
+                Msg::Dozed(all.into())
+            }
+            Part::NotSo(groups) => {
+                bounded(groups.len())?;
+                Msg::NotSo(groups.into())
+            }
         })
     }
 

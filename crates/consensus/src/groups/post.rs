@@ -2,19 +2,29 @@
 
 use super::{Doze, GroupId, Groups, Msg};
 use crate::raft;
-use quorate_core::{Class, Cx, NodeId, Recipients, Wire};
-use std::collections::BTreeMap;
+use quorate_core::{Class, Cx, Mark, NodeId, Recipients, Wire};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes that a small message takes in a bundle, at most.
 const SMALL_BYTES: usize = 80;
 
 /// Small messages of a bundle, at most.
-const BUNDLE_MAX: usize = 512;
+pub(super) const BUNDLE_MAX: usize = 512;
+
+/// Small messages a group that wait for the disk, at most. With a heartbeat every third of an election timeout, those of more
+/// than two of them: what waits longer is worth nothing to a leader, and may as well be lost.
+const HELD_PER_GROUP: usize = 8;
+
+/// The same, however few groups there are: as many as a fast disk is asked for between two syncs, many times over.
+const HELD_MIN: usize = 1 << 16;
 
 /// What waits for the end of the step.
 #[derive(Debug, Default)]
 pub(super) struct Post {
     small: Vec<Small>,
+    /// Small messages that wait for the disk: up to which mark, and how many.
+    held: VecDeque<(Mark, usize)>,
+    held_count: usize,
     dozes: BTreeMap<NodeId, Vec<Doze>>,
     dozed: BTreeMap<NodeId, Vec<(GroupId, u64)>>,
 }
@@ -31,6 +41,23 @@ struct Small {
 impl Post {
     pub fn doze(&mut self, to: NodeId, doze: Doze) {
         self.dozes.entry(to).or_default().push(doze);
+    }
+
+    /// Whether so many more may wait for the disk; then they do.
+    fn holds(&mut self, count: usize, groups: usize, cx: &Cx<'_, Groups>) -> bool {
+        while self.held.front().is_some_and(|(mark, _)| *mark <= cx.durable()) {
+            self.held_count -= self.held.pop_front().map_or(0, |(_, left)| left);
+        }
+        let most = groups.saturating_mul(HELD_PER_GROUP).max(HELD_MIN);
+        if self.held_count + count > most {
+            return false;
+        }
+        self.held_count += count;
+        match self.held.back_mut() {
+            Some((mark, held)) if *mark == cx.appended() => *held += count,
+            _ => self.held.push_back((cx.appended(), count)),
+        }
+        true
     }
 
     pub fn dozed(&mut self, to: NodeId, group: GroupId, nonce: u64) {
@@ -64,8 +91,8 @@ impl Groups {
         match self.post.small.len() {
             0 => {}
             1 => {
-                for Small { to, group, msg, held } in self.post.small.drain(..) {
-                    send(cx, to, Msg::One { group, msg }, held);
+                for Small { to, group, msg, held } in std::mem::take(&mut self.post.small) {
+                    self.say(to, Msg::One { group, msg }, 1, held, cx);
                 }
             }
             _ => {
@@ -80,9 +107,10 @@ impl Groups {
                     while all.len() > self.bundle_max {
                         let rest = all.split_off(self.bundle_max);
                         let first = std::mem::replace(&mut all, rest);
-                        send(cx, to.into(), Msg::Many(first.into()), held);
+                        self.say(to.into(), Msg::Many(first.into()), self.bundle_max, held, cx);
                     }
-                    send(cx, to.into(), Msg::Many(all.into()), held);
+                    let count = all.len();
+                    self.say(to.into(), Msg::Many(all.into()), count, held, cx);
                 }
             }
         }
@@ -97,6 +125,15 @@ impl Groups {
                 cx.send(to, Msg::Dozed(some.into()));
             }
         }
+    }
+
+    /// So many small messages leave; or are lost, as on a link, if a disk that takes nothing has held up too many.
+    fn say(&mut self, to: Recipients, msg: Msg, count: usize, held: bool, cx: &mut Cx<'_, Groups>) {
+        if held && !self.post.holds(count, self.slots.len(), cx) {
+            self.counters.unsaid += count as u64;
+            return;
+        }
+        send(cx, to, msg, held);
     }
 }
 

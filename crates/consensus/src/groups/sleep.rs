@@ -160,11 +160,13 @@ impl Groups {
         let neighbours = &self.neighbours;
         // Whoever led it lives: it has been heard instead, and nobody else may depose it.
         let heard = |id: NodeId| neighbours.get(&id).and_then(|neighbour| neighbour.heard_at);
-        let (id, config, links) = (self.id, &self.raft, &self.links);
+        // Those that were up, so that it learns who was started anew meanwhile, as if it had been awake.
+        let links = self.lives_at(since);
+        let links_seen = self.links_version.wrapping_sub(u64::from(links != self.links));
+        let (id, config, links) = (self.id, &self.raft, &links);
         let waking = Waking { id, config, boot, links, served: &agreed, now: cx.now };
         let raft = folded.unfold(&waking, heard);
-        let mut awake =
-            Awake { active_at: cx.now, links_seen: self.links_version, started: true, ..Awake::of(raft) };
+        let mut awake = Awake { active_at: cx.now, links_seen, started: true, ..Awake::of(raft) };
         let sleep_after = self.config.sleep_after.unwrap_or_default();
         awake.restless = match cx.now.since(since) < sleep_after.saturating_mul(4) {
             true => restless.saturating_add(1).min(RESTLESS_MAX),

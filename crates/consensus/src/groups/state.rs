@@ -21,7 +21,7 @@ pub struct Groups {
     pub(super) raft: Arc<RaftConfig>,
     pub(super) boot: Option<Boot>,
     /// To be created at the start, unless the journal knows them.
-    pub(super) begins: VecDeque<(GroupId, Founding)>,
+    pub(super) begins: BTreeMap<GroupId, Founding>,
     /// Behind which group those of the journal are still to be started, some in each step.
     pub(super) starting: Option<GroupId>,
     pub(super) slots: BTreeMap<GroupId, Slot>,
@@ -123,6 +123,8 @@ pub struct GroupsCounters {
     pub told_again: u64,
     /// Messages of groups that are not here.
     pub unknown: u64,
+    /// Small messages that were given up, as the disk did not take for long what they waited for.
+    pub unsaid: u64,
 }
 
 /// How a group stands on this node.
@@ -162,7 +164,7 @@ impl Groups {
             id,
             raft,
             boot: None,
-            begins: VecDeque::new(),
+            begins: BTreeMap::new(),
             starting: None,
             slots: BTreeMap::new(),
             asleep: 0,
@@ -192,7 +194,7 @@ impl Groups {
     /// A group that is to be here from the start. One that the journal knows stays as it is; one that was removed stays
     /// removed.
     pub fn begin_with(&mut self, group: GroupId, founding: Founding) {
-        self.begins.push_back((group, founding));
+        self.begins.entry(group).or_insert(founding);
     }
 
     /// This node.
@@ -233,6 +235,11 @@ impl Groups {
     /// Whether the group is here.
     pub fn has(&self, group: GroupId) -> bool {
         self.slots.contains_key(&group)
+    }
+
+    /// Whether it was named at the build and is about to be here.
+    pub(super) fn is_to_begin(&self, group: GroupId) -> bool {
+        self.begins.contains_key(&group)
     }
 
     /// Whether it was removed here.

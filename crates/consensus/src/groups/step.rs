@@ -26,6 +26,7 @@ impl Protocol for Groups {
             Input::Command(Cmd::Create { group, founding }) => self.on_create(group, founding, cx),
             Input::Command(Cmd::Remove { group }) => self.on_remove(group, cx),
             Input::Command(Cmd::Wake { group }) => {
+                self.begin(group, cx);
                 self.open(group, cx);
                 self.wake_up(group, Why::Asked, cx);
                 self.plan(group, cx.now);
@@ -95,6 +96,8 @@ impl Groups {
 
     fn on_start(&mut self, boot: Boot, cx: &mut Cx<'_, Groups>) {
         self.boot = Some(boot);
+        let (slots, gone) = (&self.slots, &self.gone);
+        self.begins.retain(|group, _| !slots.contains_key(group) && !gone.contains(group));
         self.starting = Some(GroupId(0));
         self.start_some(cx);
     }
@@ -122,7 +125,7 @@ impl Groups {
         self.walk = Some(GroupId(0));
         if let LinkState::Up(boot) = state {
             self.hear(peer, cx.now);
-            self.greet(peer, boot);
+            self.greet(peer, boot, cx.now);
         }
     }
 

@@ -57,6 +57,7 @@ pub(crate) struct Folded {
     /// Itself, if it leads.
     leader: NodeId,
     caught_up: bool,
+    abstains: bool,
     /// Whether the first configuration of the history came by no entry.
     settled: bool,
     history: Box<[(Index, Arc<Configuration>)]>,
@@ -80,9 +81,9 @@ pub(crate) struct Waking<'a> {
     pub id: NodeId,
     pub config: &'a Arc<RaftConfig>,
     pub boot: Boot,
-    /// Those that are up now.
+    /// Those that were up when it fell asleep. It is told what became of them since.
     pub links: &'a BTreeMap<NodeId, Boot>,
-    /// Of a leader: whom it serves, besides the voters.
+    /// Of a leader: those that were equal when it fell asleep, voters and whom it serves besides.
     pub served: &'a [NodeId],
     pub now: Time,
 }
@@ -180,6 +181,7 @@ impl Folded {
             leader: Some(self.leader),
             commit: last.index,
             caught_up: self.caught_up,
+            abstains: self.abstains,
             links: links.clone(),
             heard_leader_at: self.heard_at.max(heard(self.leader)),
             bound_until: self.bound_until,
@@ -201,6 +203,9 @@ impl Folded {
             raft.share_peers();
             for peer in &mut raft.peers {
                 peer.reset(last.index + 1, heard(peer.id).unwrap_or(Time::ZERO));
+                if served.contains(&peer.id) {
+                    peer.said.slept(raft.term, last.index);
+                }
             }
             raft.role = Role::Leader(Box::new(leading.unfold(last.index, raft.next_beat(now), now)));
         }
@@ -267,6 +272,7 @@ impl Raft {
             vote: self.vote,
             leader: self.leader.unwrap_or(self.id),
             caught_up: self.caught_up,
+            abstains: self.abstains,
             settled,
             history: history.into_iter().map(one).collect(),
             base: self.log.base(),

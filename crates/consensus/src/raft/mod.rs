@@ -82,7 +82,7 @@ pub use msg::{
 use mutation::Mutation;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
-pub(crate) use port::{Ask, FoldedPort};
+pub(crate) use port::{Ask, FoldedPort, guarded};
 pub use port::{
     QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId, Stateless,
     WitnessHandle,

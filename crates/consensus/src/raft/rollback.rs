@@ -30,18 +30,26 @@ pub(super) struct Said {
     term_before: Term,
     /// The last entry that earlier lives acknowledged to this leader.
     acknowledged_before: Index,
+    /// What this life acknowledged to this leader before that slept.
+    acknowledged_asleep: Index,
 }
 
 impl Said {
     /// A leader begins: nothing was acknowledged to it.
     pub fn begin_leading(&mut self) {
-        self.acknowledged_before = 0;
+        (self.acknowledged_before, self.acknowledged_asleep) = (0, 0);
+    }
+
+    /// The leader wakes. By the time that it slept this life had named its term, and had acknowledged all of its log.
+    pub fn slept(&mut self, term: Term, acknowledged: Index) {
+        (self.term, self.acknowledged_asleep) = (self.term.max(term), acknowledged);
     }
 
     /// Another life of the same journal speaks, after one that acknowledged so much.
     pub fn begin_life(&mut self, acknowledged: Index) {
         self.term_before = self.term;
-        self.acknowledged_before = self.acknowledged_before.max(acknowledged);
+        let asleep = std::mem::take(&mut self.acknowledged_asleep);
+        self.acknowledged_before = self.acknowledged_before.max(acknowledged).max(asleep);
     }
 }
 

@@ -2,6 +2,8 @@
 //! `examples/tests/groups.rs`, and the campaign over them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
+mod hostile;
+
 #[path = "../shared/golden_file.rs"]
 mod golden_file;
 
@@ -86,6 +88,30 @@ fn a_count_of_the_other_end_of_the_world_allocates_nothing() {
     let mut longer = bytes[..bytes.len() - 1].to_vec();
     longer.extend([0xff, 0xff, 0xff, 0xff, 0x0f]);
     assert!(wire::decode::<Msg>(Bytes::from(longer)).is_err());
+}
+
+#[test]
+fn what_is_put_together_is_small_and_not_more_than_is_ever_put_together() {
+    let refused = |msg: &Msg| wire::decode::<Msg>(wire::encode(msg, &mut BytesMut::new())).is_err();
+    let doze = |group| Doze { group: GroupId(group), term: 3, last: LogId::new(3, 17), nonce: 9 };
+    let of = |count: u64| {
+        let claims: Vec<Claim> = (0..count).map(claim).collect();
+        [
+            Msg::Many((0..count).map(|group| (GroupId(group), reply(4))).collect()),
+            Msg::Doze((0..count).map(doze).collect()),
+            Msg::Dozed((0..count).map(|group| (GroupId(group), 9)).collect()),
+            Msg::NotSo((0..count).map(GroupId).collect()),
+            Msg::Beat(Beat { led: claims.clone(), ..Beat::default() }),
+            Msg::Beat(Beat { followed: claims, ..Beat::default() }),
+        ]
+    };
+    assert!(of(512).iter().all(|msg| !refused(msg)));
+    assert!(of(513).iter().all(refused));
+    // What carries data is dropped where a node has no room; it does not come in by another door.
+    let commands = raft::Commands::one(b"data");
+    let data = raft::Msg::Forward(raft::Forward { group: 9, first: 1, commands });
+    assert!(refused(&Msg::Many([(GroupId(7), data.clone())].into())));
+    assert!(!refused(&Msg::One { group: GroupId(7), msg: data }));
 }
 
 proptest! {

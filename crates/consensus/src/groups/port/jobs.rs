@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 pub(super) struct Jobs {
     out: usize,
     out_max: usize,
+    /// Groups that hold a view of their state until they have one more: before all others, or all groups whose snapshot is
+    /// due would hold theirs at one time.
+    first: VecDeque<GroupId>,
     /// Groups that may have one.
     asked: VecDeque<GroupId>,
 }
@@ -32,7 +35,7 @@ struct Ended {
 
 impl Jobs {
     pub fn new(out_max: usize) -> Jobs {
-        Jobs { out: 0, out_max, asked: VecDeque::new() }
+        Jobs { out: 0, out_max, first: VecDeque::new(), asked: VecDeque::new() }
     }
 
     /// Something has come to its port.
@@ -49,7 +52,15 @@ impl Jobs {
 
     /// Who is to be asked next, while there is room for another.
     pub fn next(&mut self) -> Option<GroupId> {
-        if self.has_room() { self.asked.pop_front() } else { None }
+        if !self.has_room() {
+            return None;
+        }
+        self.first.pop_front().or_else(|| self.asked.pop_front())
+    }
+
+    /// It holds a view, and is next.
+    pub fn goes_first(&mut self, group: GroupId) {
+        self.first.push_back(group);
     }
 
     /// The job as one of the scope. In any order with those of other groups: each has its own state with it. A panic is

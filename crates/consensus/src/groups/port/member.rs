@@ -40,17 +40,28 @@ impl<S: StateMachine> Thing<S> {
 
     /// The group is not here (any more): whoever asked is told, and nobody else waits.
     pub fn refuse(self) {
+        self.refuse_as(Reason::Refused("the group is not on this node".into()));
+    }
+
+    /// Whoever asked is told why not.
+    pub fn refuse_as(self, why: Reason) {
         if let Thing::Ask(ask) = self {
-            ask.reject(Reason::Refused("the group is not on this node".into()));
+            ask.reject(why);
         }
     }
 }
 
 impl<S: StateMachine> Member<S> {
-    pub fn new(state: S, config: &Arc<RaftConfig>, scope: ScopeId) -> Member<S> {
-        let mut port = RaftPort::new(state, NoDecider, config.clone());
+    /// Around its first state; or around none, if making that panicked, which poisons it as soon as it begins.
+    pub fn new(state: Result<S, String>, config: &Arc<RaftConfig>, scope: ScopeId) -> Member<S> {
+        let (mut port, lost) = match state {
+            Ok(state) => (RaftPort::new(state, NoDecider, config.clone()), None),
+            Err(why) => (RaftPort::without_state(NoDecider, config.clone()), Some(JobPanic(why))),
+        };
         Port::<Raft>::placed(&mut port, scope);
-        Member::Awake(Awake::of(port).into())
+        let mut awake = Awake::of(port);
+        awake.waiting.extend(lost.map(|why| Thing::Done(Err(why))));
+        Member::Awake(awake.into())
     }
 
     /// The member, awake.

@@ -15,7 +15,7 @@ pub use handle::GroupsHandle;
 use super::agenda::Agenda;
 use super::ids::scramble;
 use super::{Cmd, Event, GroupId, Groups, NotCreated};
-use crate::raft::{self, Raft, RaftConfig, RaftNotice};
+use crate::raft::{self, Raft, RaftConfig, RaftNotice, guarded};
 use ask::Ask;
 use jobs::Jobs;
 use leftovers::Leftovers;
@@ -24,7 +24,7 @@ use quorate_core::{
     Answer, Job, JobPanic, Notice, Port, PortCx, Promise, Reason, ScopeId, StateMachine, Time,
 };
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Groups whose turn comes in one wake.
@@ -42,8 +42,8 @@ pub struct GroupsPort<S: StateMachine> {
     jobs: Jobs,
     /// Those that were removed, and whose objects are to go.
     leftovers: Leftovers,
-    /// Who waits for a group to be created or removed, on disk.
-    creating: BTreeMap<GroupId, Vec<Promise<()>>>,
+    /// Who waits for a group to be created, in the order in which they asked, or removed, on disk.
+    creating: BTreeMap<GroupId, VecDeque<Promise<()>>>,
     removing: BTreeMap<GroupId, Vec<Promise<()>>>,
     /// Reused: what one port asks and tells.
     commands: Vec<raft::Cmd>,
@@ -51,7 +51,7 @@ pub struct GroupsPort<S: StateMachine> {
 }
 
 impl<S: StateMachine> GroupsPort<S> {
-    /// A port that makes the first state of each group by this function.
+    /// A port that makes the first state of each group by this function. A group for which it panics is poisoned.
     pub fn new(make: impl FnMut(GroupId) -> S + Send + 'static, config: &super::GroupsConfig) -> Self {
         GroupsPort {
             make: Box::new(make),
@@ -87,7 +87,7 @@ impl<S: StateMachine> GroupsPort<S> {
     /// A group is here, and may not have started yet.
     fn open(&mut self, group: GroupId) {
         if !self.members.contains_key(&group) {
-            let state = (self.make)(group);
+            let state = guarded(|| (self.make)(group));
             let scope = self.scope_of(group);
             self.members.insert(group, Member::new(state, &self.config, scope));
         }
@@ -96,6 +96,11 @@ impl<S: StateMachine> GroupsPort<S> {
     /// Each group's objects are apart from those of others.
     fn scope_of(&self, group: GroupId) -> ScopeId {
         ScopeId(scramble(self.scope.0 ^ scramble(group.0)))
+    }
+
+    /// Whether there is such a group, or is about to be.
+    fn is_here(&self, group: GroupId, groups: &Groups) -> bool {
+        self.members.contains_key(&group) || groups.has(group) || groups.is_to_begin(group)
     }
 
     /// Has something come to a group's port. While its replica sleeps it waits.
@@ -109,7 +114,7 @@ impl<S: StateMachine> GroupsPort<S> {
         let Some(raft) = cx.protocol.raft(group) else {
             let is_ask = matches!(thing, Thing::Ask(_));
             match is_ask && awake.waiting.len() >= self.config.promises_max {
-                true => thing.refuse(),
+                true => thing.refuse_as(Reason::Busy),
                 false => awake.waiting.push_back(thing),
             }
             return cx.command(Cmd::Wake { group });
@@ -169,6 +174,16 @@ impl<S: StateMachine> GroupsPort<S> {
         }
     }
 
+    /// Whom the next answer is for: answers come in the order in which a group was asked for.
+    fn next_creating(&mut self, group: GroupId) -> Option<Promise<()>> {
+        let waiting = self.creating.get_mut(&group)?;
+        let promise = waiting.pop_front();
+        if waiting.is_empty() {
+            self.creating.remove(&group);
+        }
+        promise
+    }
+
     fn close(&mut self, group: GroupId) {
         if let Some(Member::Awake(mut awake)) = self.members.remove(&group) {
             self.agenda.forget(group, &mut awake.place);
@@ -188,7 +203,7 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
     fn ask(&mut self, ask: Ask, cx: &mut PortCx<'_, Groups>) {
         match ask {
             Ask::Of { group, ask } => match ask.downcast::<raft::Ask<S, quorate_core::NoDecider>>() {
-                Ok(ask) if self.members.contains_key(&group) || cx.protocol.has(group) => {
+                Ok(ask) if self.is_here(group, cx.protocol) => {
                     self.open(group);
                     self.give(group, Thing::Ask(ask), cx);
                 }
@@ -196,11 +211,13 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
                 // A handle of another type of state: its promises answer when they are dropped.
                 Err(_) => {}
             },
-            Ask::Create { group, founding, promise } => {
-                self.creating.entry(group).or_default().push(promise);
+            Ask::Create { group, founding, mut promise } => {
+                promise.mark_in_doubt();
+                self.creating.entry(group).or_default().push_back(promise);
                 cx.command(Cmd::Create { group, founding });
             }
-            Ask::Remove { group, promise } => {
+            Ask::Remove { group, mut promise } => {
+                promise.mark_in_doubt();
                 self.removing.entry(group).or_default().push(promise);
                 cx.command(Cmd::Remove { group });
             }
@@ -220,12 +237,14 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
             Event::Woken { group } => self.give_waiting(group, cx),
             Event::Asleep { group } => self.doze(group, cx),
             Event::Created { group } => {
-                let waiting = self.creating.remove(&group).unwrap_or_default();
-                waiting.into_iter().for_each(|promise| promise.done(()));
+                if let Some(promise) = self.next_creating(group) {
+                    promise.done(());
+                }
             }
             Event::NotCreated { group, why } => {
-                let waiting = self.creating.remove(&group).unwrap_or_default();
-                waiting.into_iter().for_each(|promise| promise.reject(reason(&why)));
+                if let Some(promise) = self.next_creating(group) {
+                    promise.reject(reason(&why));
+                }
             }
             Event::Removed { group } => {
                 self.leftovers.of(group);
@@ -247,6 +266,9 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
             awake.jobs.looked_at();
             let Some(raft) = groups.raft(group) else { continue };
             if let Some(job) = awake.port.job(raft) {
+                if awake.port.holds_view() {
+                    self.jobs.goes_first(group);
+                }
                 self.jobs.may_have_one(group, &mut awake.jobs);
                 return Some(self.jobs.begin(group, job));
             }
@@ -256,9 +278,14 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
 
     fn done(&mut self, answer: Result<Answer, JobPanic>, cx: &mut PortCx<'_, Groups>) {
         let Some((group, answer)) = self.jobs.end(answer) else { return };
-        match self.members.contains_key(&group) {
-            true => self.give(group, Thing::Done(answer), cx),
-            false => self.leftovers.job_ended(group, &answer),
+        if !self.members.contains_key(&group) {
+            return self.leftovers.job_ended(group, &answer);
+        }
+        self.give(group, Thing::Done(answer), cx);
+        if let Some(Member::Awake(awake)) = self.members.get(&group)
+            && awake.port.holds_view()
+        {
+            self.jobs.goes_first(group);
         }
     }
 
@@ -289,10 +316,10 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
         let groups: Vec<GroupId> = self.members.keys().copied().collect();
         groups.into_iter().for_each(|group| self.close(group));
         for promise in std::mem::take(&mut self.creating).into_values().flatten() {
-            promise.reject(Reason::Stopped);
+            promise.fail(Reason::Stopped);
         }
         for promise in std::mem::take(&mut self.removing).into_values().flatten() {
-            promise.reject(Reason::Stopped);
+            promise.fail(Reason::Stopped);
         }
     }
 }

@@ -111,7 +111,7 @@ struct Leading {
 
 /// Runs the application's code outside a job; a panic there is no panic of the node. What it had half changed
 /// is not used any more.
-fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
@@ -130,6 +130,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     pub fn new(state: S, decider: D, config: impl Into<Arc<RaftConfig>>) -> Self {
         let sessions = Sessions::default();
         RaftPort::around(Some(Machine { state, sessions, applied: LogId::ZERO }), decider, config.into())
+    }
+
+    /// A port whose state machine is lost already; whoever makes it says why.
+    pub(crate) fn without_state(decider: D, config: impl Into<Arc<RaftConfig>>) -> Self {
+        RaftPort::around(None, decider, config.into())
     }
 
     fn around(machine: Option<Machine<S>>, decider: D, config: Arc<RaftConfig>) -> Self {
@@ -175,6 +180,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// Why the scope takes nothing any more, if it does not.
     pub fn poisoned(&self) -> Option<&str> {
         self.poisoned.as_deref()
+    }
+
+    /// Whether a view of its state waits to be serialised.
+    pub(crate) fn holds_view(&self) -> bool {
+        self.frozen.is_some()
     }
 
     /// What a wire from another scope asks to tell the decider something that is not in the log.

@@ -15,7 +15,9 @@ impl<T> One<T> {
         self.0.is_some()
     }
 
-    pub fn wait(&mut self, until: Time, promise: Promise<T>) {
+    pub fn wait(&mut self, until: Time, mut promise: Promise<T>) {
+        // From here on it may come about, also if the node dies and nobody is left to say so.
+        promise.mark_in_doubt();
         self.0 = Some((until, promise));
     }
 

@@ -1,9 +1,9 @@
 //! From an ask to a proposal: encoded, bounded, gathered with others, or kept until somebody leads.
 
-use super::RaftPort;
 use super::leaderless::Request;
 use super::promises::{Again, Waiter};
 use super::sessions::Envelope;
+use super::{RaftPort, guarded};
 use crate::raft::{Cmd, Raft};
 use bytes::Bytes;
 use quorate_core::{Decider, Failure, PortCx, Reason, StateMachine, Time};
@@ -19,7 +19,9 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         if self.promises.len() + self.leaderless.len() >= self.config.promises_max {
             return waiter.fail(Failure::Rejected(Reason::Busy));
         }
-        let data = match self.gathering.encode(&envelope, command) {
+        // The application's code, and outside a job.
+        let encoded = guarded(|| self.gathering.encode(&envelope, command));
+        let data = match encoded.and_then(|data| data.map_err(|why| why.to_string())) {
             Ok(data) => data,
             Err(why) => {
                 let why = Reason::Refused(format!("the command cannot be encoded: {why}"));
