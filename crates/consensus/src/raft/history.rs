@@ -51,6 +51,12 @@ impl History {
         self.known.iter().rev().find(|(since, _)| *since <= index).map(|(_, configuration)| configuration)
     }
 
+    /// Those that may decide when this much is committed: the last one that is, and all behind it, which may be taken back.
+    pub fn undecided(&self, commit: Index) -> impl Iterator<Item = &Arc<Configuration>> {
+        let behind = self.known.partition_point(|(since, _)| *since <= commit);
+        self.known.range(behind.saturating_sub(1)..).map(|(_, configuration)| configuration)
+    }
+
     /// The first one behind `from` that came by an entry up to `upto`.
     pub fn first_within(&self, from: Index, upto: Index) -> Option<(Index, &Arc<Configuration>)> {
         let (index, configuration) = self.known.iter().find(|(index, _)| *index > from)?;

@@ -71,6 +71,12 @@ impl Raft {
         peer.map_or(0, |peer| peer.matched)
     }
 
+    /// Whether this voter, on this disk, acknowledged as one without state.
+    fn is_known_witness(&self, voter: &Voter) -> bool {
+        let on_its_disk = |peer: &&Peer| peer.life.is_some_and(|life| life.journal == voter.journal);
+        self.peer(voter.node).filter(on_its_disk).is_some_and(|peer| peer.witness)
+    }
+
     /// With every heartbeat that a quorum answered: witnesses are told what they need not keep, if it is more than before.
     /// (What is lost on the way is in what is told next.)
     pub(super) fn release_witnesses(&mut self, cx: &mut Cx<'_, Raft>) {
@@ -79,11 +85,16 @@ impl Raft {
             return;
         }
         let witnesses: Arc<[NodeId]> = self.peers.iter().filter(|p| p.witness).map(|p| p.id).collect();
-        let Some(configuration) = self.history.in_force() else { return };
-        let voters = configuration.bodies().flat_map(|electors| electors.voters()).map(|(voter, _)| voter);
-        let with_state = voters.filter(|voter| !witnesses.contains(&voter.node));
-        let held = with_state.map(|voter| self.has_with_state(voter, leader.matched)).min();
-        let upto = held.unwrap_or(0).min(self.commit);
+        let bodies = self.history.undecided(self.commit).flat_map(|configuration| configuration.bodies());
+        let voters = bodies.flat_map(|electors| electors.voters()).map(|(voter, _)| voter);
+        let with_state = voters.filter(|voter| !self.is_known_witness(voter));
+        let held = with_state.map(|voter| self.has_with_state(voter, leader.matched));
+        // Those that are about to vote begin with what they have.
+        let newcomers = self.peers.iter().filter(|peer| !peer.witness && self.is_awaited(peer.id));
+        let held = held.chain(newcomers.map(|peer| peer.matched)).min().unwrap_or(0);
+        // Entries of older terms alone may be taken back for a log of a term between (see [`super::pull`]); whoever has
+        // something of this term has what is committed for good.
+        let upto = if held < leader.first { 0 } else { held.min(self.commit) };
         if upto <= leader.released {
             return;
         }

@@ -1,12 +1,14 @@
 //! Voters without state.
 
 use crate::cluster::{Cluster, ids};
+use crate::made;
 use quorate_consensus::raft::{
-    Change, Cmd, Event, Founding, LostForGood, NotChanged, NotRecovered, Raft, RaftConfig, Record, Remains,
-    Survivor,
+    AppendReply, Batches, Change, Cmd, Event, Founding, LogId, LostForGood, Msg, NotChanged, NotRecovered, Outcome,
+    Raft, RaftConfig, RaftConfigError, Record, Remains, Survivor,
 };
-use quorate_core::{Corrupt, JournalId, NodeId, Turn, TurnLimits};
+use quorate_core::{Corrupt, Input, JournalId, NodeId, Turn, TurnLimits};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Snapshots and compactions come soon.
 fn hasty() -> RaftConfig {
@@ -263,4 +265,82 @@ fn nothing_is_recovered_from_a_witness_nor_silently_without_it() {
     assert_eq!(refused.unwrap_err(), NotRecovered::WitnessHoldsMore { node: witness, last });
     let recovered = read(survivor).recover(&[], &gone(&[witness])).unwrap();
     assert_eq!(recovered.kept, remains(survivor).last);
+}
+
+/// Time passes; what `passes` says no to is lost.
+fn pass_but(cluster: &mut Cluster, ms: u64, passes: impl Fn(NodeId, NodeId, &Msg) -> bool) {
+    for _ in 0..ms {
+        cluster.now = cluster.now + Duration::from_millis(1);
+        for _ in 0..1_000 {
+            for (from, to, msg) in std::mem::take(&mut cluster.wire) {
+                if passes(from, to, &msg) {
+                    cluster.deliver(from, to, msg);
+                }
+            }
+            let due: Vec<NodeId> = cluster.nodes.keys().copied().collect();
+            let due: Vec<NodeId> =
+                due.into_iter().filter(|id| cluster.wake_at(*id).is_some_and(|at| at <= cluster.now)).collect();
+            due.iter().for_each(|id| cluster.step(*id, Input::Wake));
+            if due.is_empty() && cluster.wire.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+fn change(cluster: &mut Cluster, leader: NodeId, change: Change) {
+    cluster.take_events(leader);
+    cluster.command(leader, Cmd::Change { request: 1, change: Box::new(change) });
+}
+
+#[test]
+fn a_witness_keeps_what_a_voter_lacks_until_it_is_committed_that_it_votes_no_more() {
+    let (mut cluster, leader, other) = two_and_a_witness(hasty());
+    let new = NodeId(4);
+    cluster.add_as(true, new, Founding::Join(ids(3)), JournalId(4));
+    cluster.pass(1_000);
+    propose_many(&mut cluster, leader, 50, Some(other));
+    let committed = cluster.raft(leader).commit();
+    change(&mut cluster, leader, Change::new().remove(other).add(4));
+    // The other one is away. The last configuration is in the leader's log, and nowhere else.
+    let last = |cluster: &Cluster| cluster.raft(leader).configuration().unwrap().1.clone();
+    for _ in 0..100 {
+        if last(&cluster).nodes() == [leader, WITNESS, new] {
+            break;
+        }
+        let (from, to, msg) = cluster.wire.remove(0);
+        if ![from, to].contains(&other) {
+            cluster.deliver(from, to, msg);
+        }
+    }
+    assert_eq!(last(&cluster).nodes(), [leader, WITNESS, new]);
+    cluster.wire.clear();
+    pass_but(&mut cluster, 120, |_, to, msg| to != other && matches!(msg, Msg::Held { .. }));
+    assert!(cluster.raft(leader).is_leader());
+    // It commits nothing without the one with state that is to stay, but has all that was committed.
+    cluster.crash(leader);
+    cluster.pass(5_000);
+    assert_eq!(cluster.leader(), Some(other));
+    assert_eq!((commands(&cluster, other), committed), (50, 51));
+}
+
+#[test]
+fn what_a_voter_acknowledged_of_older_terms_only_it_may_give_up_and_witnesses_keep() {
+    let (mut cluster, leader, _) = two_and_a_witness(hasty());
+    propose_many(&mut cluster, leader, 50, None);
+    let before = cluster.last(leader);
+    cluster.command(leader, Cmd::StepDown);
+    // Whoever leads next, the other one hears its questions and takes none of its entries.
+    let entries = |msg: &Msg| matches!(msg, Msg::Append(append) if !matches!(append.batches, Batches::None));
+    let held = std::cell::Cell::new(false);
+    pass_but(&mut cluster, 1_000, |_, to, msg| {
+        held.set(held.get() || matches!(msg, Msg::Held { .. }));
+        to == WITNESS || !entries(msg)
+    });
+    let leader = cluster.leader().unwrap();
+    assert!(cluster.raft(leader).commit() > before.index, "with the witness");
+    assert_eq!(cluster.last(NodeId(3 - leader.0)), before);
+    assert!(!held.get());
+    propose_many(&mut cluster, leader, 50, None);
+    assert_eq!(cluster.raft(WITNESS).log().base().index, cluster.last(leader).index, "it has both now");
 }
