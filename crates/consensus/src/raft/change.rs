@@ -94,11 +94,12 @@ pub enum NotChanged {
     /// One that is to be removed does not vote.
     #[error("{0} does not vote")]
     NoVoter(NodeId),
-    /// All who would vote then are witnesses, or none with state has been heard of in this term.
-    #[error("none of those who would vote then is known to hold state: witnesses alone cannot lead")]
+    /// All who would vote then are witnesses.
+    #[error("all who would vote then are witnesses, which hold no state: they alone cannot lead")]
     OnlyWitnesses,
-    /// Those who would vote then are not heard by as many as it takes to decide, or nothing was committed in time.
-    #[error("those who would vote then cannot decide, as too few of them are heard")]
+    /// Those who would vote then are not heard by as many as it takes to decide, or none of them with state is, or nothing
+    /// was committed in time.
+    #[error("those who would vote then cannot decide, as too few of them are heard, or none with state")]
     Unreachable,
     /// A configuration longer than `entry_bytes_max` fits no message.
     #[error("both bodies together have {bytes} bytes, at most {bytes_max}")]
@@ -262,7 +263,7 @@ impl Raft {
             // It is committed as it is.
             return cx.emit_now(Event::Changed { request });
         }
-        if !self.knows_state_among(&incoming) {
+        if self.are_witnesses(&incoming) {
             self.forget_change();
             // As above.
             return cx.emit_now(Event::NotChanged { request, why: NotChanged::OnlyWitnesses });
@@ -271,7 +272,12 @@ impl Raft {
         let body = Configuration::simple(incoming.clone());
         let patience = self.config.election_timeout + self.config.heartbeat;
         let heard = |peer: &Peer| cx.now.since(peer.heard_at) <= patience;
-        if [Decision::Election, Decision::Replication].iter().any(|d| !self.would_decide(&body, *d, heard)) {
+        let decide = |decision| self.would_decide(&body, decision, heard);
+        if !decide(Decision::Election) || !decide(Decision::Replication) {
+            return;
+        }
+        // Nor does one commit anything of which nobody with state is there.
+        if !self.hears_state_among(&body.incoming, heard) {
             return;
         }
         let outgoing = (!self.config.suffers(Mutation::ChangeWithoutJoint)).then_some(outgoing);

@@ -132,10 +132,17 @@ impl Raft {
         }
     }
 
-    /// Whether this replica knows of one with state among these voters: itself, or one that acknowledged something to it.
-    pub(super) fn knows_state_among(&self, voters: &Electors) -> bool {
-        let holds = |peer: &Peer| peer.matched > 0 && !peer.witness;
-        voters.voters().iter().any(|(v, _)| v.node == self.id || self.peer(v.node).is_some_and(holds))
+    /// Whether all these voters are known to be witnesses.
+    pub(super) fn are_witnesses(&self, voters: &Electors) -> bool {
+        voters.voters().iter().all(|(voter, _)| voter.node != self.id && self.is_known_witness(voter))
+    }
+
+    /// Whether one of these voters holds state and is there: itself, or one that acknowledged something to it as such.
+    pub(super) fn hears_state_among(&self, voters: &Electors, heard: impl Fn(&Peer) -> bool) -> bool {
+        voters.voters().iter().any(|(voter, _)| {
+            let holds = |peer: &Peer| self.hears_as(peer, voter) && peer.matched > 0 && !peer.witness;
+            voter.node == self.id || self.peer(voter.node).is_some_and(|peer| holds(peer) && heard(peer))
+        })
     }
 
     /// The leader does not have what this witness lacks either, and sends what stands for it: to one without state that is

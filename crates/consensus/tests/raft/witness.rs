@@ -344,3 +344,23 @@ fn what_a_voter_acknowledged_of_older_terms_only_it_may_give_up_and_witnesses_ke
     propose_many(&mut cluster, leader, 50, None);
     assert_eq!(cluster.raft(WITNESS).log().base().index, cluster.last(leader).index, "it has both now");
 }
+
+#[test]
+fn a_change_does_not_begin_while_the_only_one_with_state_that_would_vote_then_is_away() {
+    let (mut cluster, leader, other) = two_and_a_witness(RaftConfig {
+        promotion_timeout: Duration::from_secs(1),
+        ..RaftConfig::default()
+    });
+    cluster.add_as(true, NodeId(4), Founding::Join(ids(3)), JournalId(4));
+    cluster.pass(1_000);
+    cluster.crash(other);
+    cluster.pass(500);
+    change(&mut cluster, leader, Change::new().remove(leader).add(4));
+    cluster.pass(2_000);
+    let events = cluster.take_events(leader);
+    let refused = Event::NotChanged { request: 1, why: NotChanged::Unreachable };
+    assert!(events.contains(&refused), "{events:?}");
+    cluster.propose(leader, b"x");
+    cluster.pass(20);
+    assert_eq!(cluster.raft(leader).commit(), cluster.last(leader).index);
+}
