@@ -31,6 +31,11 @@ impl Log {
         self.bytes
     }
 
+    /// Bytes that they take in memory. Of many small batches that is much more.
+    pub fn footprint(&self) -> usize {
+        self.bytes + self.batches.len() * size_of::<Batch>()
+    }
+
     /// The term of the entry at `index`; `None` before the base and after the end.
     pub fn term_at(&self, index: Index) -> Option<Term> {
         if index == self.base.index {

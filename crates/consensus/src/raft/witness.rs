@@ -119,15 +119,29 @@ impl Raft {
     /// A witness takes away the part of its log that nobody will ask for, once it is much. It stands for a snapshot without
     /// an object.
     pub(super) fn forget_what_is_held(&mut self, cx: &mut Cx<'_, Raft>) {
-        let (base, last) = (self.log.base().index, self.log.last().index);
-        let overfull = self.log.bytes() > self.config.witness_log_bytes;
-        let careless = overfull || self.config.suffers(Mutation::WitnessForgets);
+        let careless = self.config.suffers(Mutation::WitnessForgets);
         let upto = if careless { self.commit } else { self.commit.min(self.held) };
+        let (base, last) = (self.log.base().index, self.log.last().index);
         let much = self.log.bytes() >= self.config.snapshot_log_bytes
             || upto.saturating_sub(base) >= self.config.snapshot_log_entries;
         // Half of it at least: not anew for every entry of a log that is long because somebody lacks it.
-        let worth = upto > base && 2 * (upto - base) >= last - base;
-        if let Some(term) = self.log.term_at(upto).filter(|_| much && worth) {
+        let worth = 2 * upto.saturating_sub(base) >= last - base;
+        if much && worth || self.is_overfull() {
+            self.forget_upto(upto, cx);
+        }
+        // What somebody lacks goes only if it is too much by itself.
+        let base = self.log.base().index;
+        if self.is_overfull() && 2 * (self.commit - base) >= last - base {
+            self.forget_upto(self.commit, cx);
+        }
+    }
+
+    fn is_overfull(&self) -> bool {
+        self.log.footprint() > self.config.witness_log_bytes
+    }
+
+    fn forget_upto(&mut self, upto: Index, cx: &mut Cx<'_, Raft>) {
+        if let Some(term) = self.log.term_at(upto).filter(|_| upto > self.log.base().index) {
             self.on_snapshot_taken(LogId::new(term, upto), 0, 0, 0, cx);
         }
     }

@@ -364,3 +364,44 @@ fn a_change_does_not_begin_while_the_only_one_with_state_that_would_vote_then_is
     cluster.pass(20);
     assert_eq!(cluster.raft(leader).commit(), cluster.last(leader).index);
 }
+
+/// The witness alone, told by hand that a voter is this many entries behind while 2,000 come.
+fn lagging(config: RaftConfig, behind: u64) -> (Cluster, bool) {
+    let mut cluster = Cluster::empty(config);
+    cluster.add_as(true, WITNESS, Founding::Found(ids(3)), JournalId(3));
+    cluster.meet(WITNESS);
+    let group = cluster.raft(WITNESS).group();
+    let configuration = made::configured(1, 1, cluster.raft(WITNESS).configuration().unwrap().1);
+    cluster.deliver(NodeId(1), WITNESS, made::append(group, 1, LogId::ZERO, 1, vec![configuration]));
+    let mut kept = true;
+    for last in (1..2_000).step_by(10) {
+        let ten = made::batch(last + 1, 1, &[&b"some command"[..]; 10]);
+        let append = made::append(group, 1, LogId::new(1, last), last + 10, vec![ten]);
+        cluster.deliver(NodeId(1), WITNESS, append);
+        let upto = (last + 10).saturating_sub(behind);
+        cluster.deliver(NodeId(1), WITNESS, Msg::Held { group, term: 1, upto });
+        kept &= cluster.raft(WITNESS).log().base().index <= upto.max(1);
+    }
+    (cluster, kept)
+}
+
+#[test]
+fn a_witness_makes_room_by_what_everybody_has_before_it_forgets_what_somebody_lacks() {
+    let (_, kept) = lagging(RaftConfig { witness_log_bytes: 4_500, ..hasty() }, 200);
+    assert!(kept, "what is lacked has less than that");
+    let (cluster, kept) = lagging(RaftConfig { witness_log_bytes: 4_500, ..hasty() }, 1_000);
+    assert!(!kept && cluster.raft(WITNESS).log().footprint() <= 5_000);
+}
+
+#[test]
+fn what_a_witness_keeps_is_bounded_by_what_it_takes_in_memory() {
+    let config = RaftConfig { witness_log_bytes: 100_000, ..hasty() };
+    let (mut cluster, leader, other) = two_and_a_witness(config);
+    cluster.crash(other);
+    for _ in 0..4_000 {
+        cluster.propose(leader, b"x");
+        cluster.settle();
+        // Each in a record of its own.
+        assert!(cluster.raft(WITNESS).log().footprint() <= 110_000);
+    }
+}
