@@ -169,6 +169,11 @@ impl Raft {
         configuration: Arc<Configuration>,
         cx: &mut Cx<'_, Raft>,
     ) {
+        if self.log.has(last) {
+            // All of it is here, and somebody may lack it.
+            self.learn_commit(last.index, cx);
+            return self.answer_match(from, round, last.index, cx);
+        }
         self.counters.snapshots_installed += 1;
         self.put_in_place(Snapshot::of(last, configuration.clone(), 0, 0, 0), cx);
         // A quorum had it on disk.
