@@ -51,7 +51,12 @@ impl Raft {
         if leader.transfer.is_none_or(|transfer| transfer.to != from) || leader.open.count() > 0 {
             return;
         }
-        if self.peer(from).is_some_and(|peer| peer.matched == self.log.last().index) {
+        let Some(peer) = self.peer(from) else { return };
+        if peer.witness {
+            // Asked for before it was known to be one.
+            return self.give_up_transfer(cx);
+        }
+        if peer.matched == self.log.last().index {
             // It promises nothing: an election is won by votes.
             cx.send_now(from, Msg::TakeOver { group: self.group, term: self.term });
         }
@@ -80,8 +85,14 @@ impl Raft {
     }
 
     pub(super) fn expire_transfer(&mut self, cx: &mut Cx<'_, Raft>) {
-        let Some(leader) = self.leader_mut() else { return };
-        if leader.transfer.take_if(|transfer| transfer.until <= cx.now).is_some() {
+        let Role::Leader(leader) = &self.role else { return };
+        if leader.transfer.is_some_and(|transfer| transfer.until <= cx.now) {
+            self.give_up_transfer(cx);
+        }
+    }
+
+    fn give_up_transfer(&mut self, cx: &mut Cx<'_, Raft>) {
+        if self.leader_mut().and_then(|leader| leader.transfer.take()).is_some() {
             self.counters.transfers_failed += 1;
             // As above.
             cx.emit_now(Event::NotTransferred { begun: true });

@@ -405,3 +405,18 @@ fn what_a_witness_keeps_is_bounded_by_what_it_takes_in_memory() {
         assert!(cluster.raft(WITNESS).log().footprint() <= 110_000);
     }
 }
+
+#[test]
+fn leadership_that_is_handed_to_one_not_yet_known_as_a_witness_is_kept_at_once() {
+    let (mut cluster, leader, other) = two_and_a_witness(RaftConfig::default());
+    cluster.command(leader, Cmd::StepDown);
+    let _ = other;
+    pass_but(&mut cluster, 600, |from, _, msg| from != WITNESS || !matches!(msg, Msg::AppendReply(_)));
+    cluster.crash(WITNESS);
+    cluster.start(WITNESS);
+    let leader = cluster.leader().unwrap();
+    cluster.take_events(leader);
+    cluster.command(leader, Cmd::Transfer { to: Some(WITNESS) });
+    cluster.pass(70);
+    assert!(!cluster.raft(leader).is_transferring());
+}
