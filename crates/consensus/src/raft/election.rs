@@ -6,6 +6,10 @@ use std::time::Duration;
 
 const TERMS_AHEAD_MAX: Term = u32::MAX as Term;
 
+/// Times that it asks for pre-votes after which all others' logs are worth another try (guess: more than there are
+/// voters to try, and soon enough where an answer was lost).
+const ROUNDS_PASSED_OVER: u64 = 8;
+
 impl Raft {
     /// Draws the next election time: once to twice the timeout from now (Raft §5.2), the sooner the likelier, as the lesser of
     /// two draws is. Measured (benches/benches/recovery.rs): of three, those that are left have a leader a tenth sooner in
@@ -51,6 +55,9 @@ impl Raft {
         self.role = Role::PreCandidate;
         self.counters.pre_campaigns += 1;
         (self.pull, self.asked_behind) = (None, None);
+        if self.counters.pre_campaigns.is_multiple_of(ROUNDS_PASSED_OVER) {
+            self.barren.clear();
+        }
         self.forget_votes();
         let last = self.log.last();
         let (group, term) = (self.group, self.term.saturating_add(1));

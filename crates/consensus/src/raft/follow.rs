@@ -90,6 +90,7 @@ impl Raft {
         self.heard_leader_at = Some(cx.now);
         self.bound_until = cx.now + self.config.election_timeout;
         self.pull = None;
+        self.barren.clear();
         true
     }
 

@@ -12,7 +12,8 @@
 //! up to date than others' logs. Such an acknowledgement commits nothing, but the leader would never send those entries
 //! again. So a pull that takes anything back ends the term for this replica; one that only adds changes no term.
 //!
-//! What is left out: what the other's log no longer holds is not pulled as a snapshot.
+//! What is left out: what the other's log no longer holds is not pulled as a snapshot. The most up-to-date log may be such a one,
+//! and a lesser one bring this one to where that begins; so whoever was asked in vain is passed over for a while.
 
 use super::{Batches, LogId, Msg, Mutation, Pulled, Raft, Role};
 use quorate_core::{Cx, NodeId};
@@ -25,7 +26,7 @@ impl Raft {
         }
         let better = self.config.suffers(Mutation::PullAnyLog)
             || last > self.pull.map_or(self.log.last(), |(_, best)| best.max(self.log.last()));
-        if self.role == Role::PreCandidate && better && self.may_pull_from(by) {
+        if self.role == Role::PreCandidate && better && !self.barren.contains(&by) && self.may_pull_from(by) {
             self.pull = Some((by, last));
             self.ask_for_suffix(by, self.log.last(), cx);
         }
@@ -76,7 +77,10 @@ impl Raft {
                     self.asked_behind = Some(common);
                     self.ask_for_suffix(of, common, cx);
                 }
-                _ => self.pull = None,
+                _ => {
+                    self.pull = None;
+                    self.barren.insert(of);
+                }
             }
             return;
         };
@@ -97,6 +101,7 @@ impl Raft {
             self.take(batch.clone(), cx);
         }
         self.counters.pulled += 1;
+        self.barren.clear();
         if end < last {
             self.pull = Some((of, last));
             return self.ask_for_suffix(of, end, cx);

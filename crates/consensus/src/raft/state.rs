@@ -51,6 +51,8 @@ pub struct Raft {
     pub(super) pull: Option<(NodeId, LogId)>,
     /// Behind which entry it asked last, when the first one was not there.
     pub(super) asked_behind: Option<LogId>,
+    /// Whose logs could not be pulled: they begin behind the end of this one, perhaps.
+    pub(super) barren: BTreeSet<NodeId>,
     /// All peers, shared by the messages that go to everybody.
     pub(super) everybody: Arc<[NodeId]>,
     /// The snapshot that the object on its way in is to become, as the journal says. Whoever sends the same goes on with it.
@@ -207,6 +209,7 @@ impl Raft {
             links: BTreeMap::new(),
             pull: None,
             asked_behind: None,
+            barren: BTreeSet::new(),
             everybody: Arc::new([]),
             receiving: None,
             install: None,

@@ -386,3 +386,44 @@ fn a_leader_that_resigns_is_replaced_without_a_timeout() {
         assert_eq!(cluster.raft(others[0]).leader(), Some(leader));
     }
 }
+
+// Of the others, the one with the greatest log has forgotten what this one lacks, and another one has it.
+#[test]
+fn a_log_that_begins_too_late_is_passed_over_for_a_lesser_one_that_leads_there() {
+    let mut cluster = Cluster::new(5);
+    let leader = cluster.elect();
+    cluster.pass(60);
+    let [behind, holds, begins, _] = ids(5).into_iter().filter(|id| *id != leader).collect::<Vec<_>>()[..]
+    else {
+        panic!("four others")
+    };
+    let lacks = |away: Vec<NodeId>, cluster: &mut Cluster| {
+        for _ in 0..5 {
+            cluster.propose(leader, b"x");
+            cluster.settle_where(|from, to| !away.contains(&from) && !away.contains(&to));
+        }
+        cluster.pass_where(5, |from, to| !away.contains(&from) && !away.contains(&to));
+    };
+    lacks(vec![behind], &mut cluster);
+    let base = cluster.last(begins);
+    lacks(vec![behind, holds], &mut cluster);
+    // Its own state says what it forgot.
+    let at = LogId::new(base.term, base.index - 1);
+    cluster.config.trailing_entries = 0;
+    cluster.crash(begins);
+    cluster.start(begins);
+    cluster.pass_where(60, |from, to| ![from, to].contains(&behind) && ![from, to].contains(&holds));
+    cluster.snapshot(begins, at, b"the state");
+    assert_eq!(cluster.raft(begins).log().base(), at);
+    let all = cluster.last(begins);
+    cluster.wire.clear();
+    // It has a state and would lead, but hears only those that would lead if it did not.
+    let left = [behind, holds, begins];
+    for id in ids(5).into_iter().filter(|id| !left.contains(id)) {
+        cluster.crash(id);
+    }
+    let cut = |from: NodeId, to: NodeId| [from, to] != [holds, begins] && [from, to] != [begins, holds];
+    cluster.pass_where(5_000, cut);
+    assert_eq!(cluster.leader(), Some(behind), "{all}");
+    assert!(cluster.raft(behind).commit() > all.index);
+}
