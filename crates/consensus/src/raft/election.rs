@@ -46,6 +46,7 @@ impl Raft {
         if self.is_founding() {
             return self.tell_pins(true, cx);
         }
+        (self.pull, self.asked_behind) = (None, None);
         if !self.may_vote() {
             return self.ask_to_be_served(cx);
         }
@@ -54,7 +55,6 @@ impl Raft {
         }
         self.role = Role::PreCandidate;
         self.counters.pre_campaigns += 1;
-        (self.pull, self.asked_behind) = (None, None);
         if self.counters.pre_campaigns.is_multiple_of(ROUNDS_PASSED_OVER) {
             self.barren.clear();
         }
@@ -134,9 +134,14 @@ impl Raft {
     /// Whether it may be elected: it has a vote and a state machine that is there, and its log is not about to be
     /// replaced.
     pub(super) fn may_stand(&self) -> bool {
+        self.may_vote() && self.could_stand()
+    }
+
+    /// The same, had it a vote.
+    pub(super) fn could_stand(&self) -> bool {
         let has_state = !self.witness || self.config.suffers(Mutation::WitnessStands);
         let is_able = !self.abstains && !self.lacks_state && !self.is_restoring();
-        self.may_vote() && has_state && is_able
+        has_state && is_able && !self.is_rolled_back()
     }
 
     /// Spends a term (Raft §5.2). The requests leave once term and own vote are on disk.

@@ -2,7 +2,7 @@
 //! and whoever leads serves them like a follower that is not counted. They are no part of the configuration: one that
 //! is not heard of for long is forgotten, and asks again.
 
-use super::{Founding, Msg, Raft, peer::Peer};
+use super::{Founding, Msg, Raft, VoteReply, peer::Peer};
 use quorate_core::{Cx, NodeId, Time};
 
 /// Election timeouts of silence after which a replica without a vote is served no more (guess).
@@ -27,6 +27,12 @@ impl Raft {
         match self.leader.filter(|leader| ![self.id, from].contains(leader) && self.hears_leader(cx)) {
             // News, no promise.
             Some(leader) => cx.send_now(from, Msg::LedBy { group: self.group, leader }),
+            None if !self.is_leader() && self.is_voter_by_name(from) => {
+                // It has a vote by an entry that it lacks. Nobody leads, and those that have the entry may be witnesses: it is
+                // offered this log, as one that is refused a vote. Promises nothing.
+                let last = self.log.last();
+                cx.send_now(from, Msg::PreVoteReply(VoteReply { term: self.term, granted: false, last }));
+            }
             None => self.serve(from, cx),
         }
     }

@@ -26,16 +26,17 @@ impl Raft {
         }
         let better = self.config.suffers(Mutation::PullAnyLog)
             || last > self.pull.map_or(self.log.last(), |(_, best)| best.max(self.log.last()));
-        if self.role == Role::PreCandidate && better && !self.barren.contains(&by) && self.may_pull_from(by) {
+        let asks = self.role == Role::PreCandidate || !self.may_vote() && self.leader.is_none();
+        if asks && better && !self.barren.contains(&by) && self.may_pull_from(by) {
             self.pull = Some((by, last));
             self.ask_for_suffix(by, self.log.last(), cx);
         }
     }
 
     fn may_pull_from(&self, id: NodeId) -> bool {
-        // A leader's log is never replaced, nor one that a snapshot is about to.
+        // A leader's log is never replaced, nor one that a snapshot is about to. (Whoever has no vote may have one by what it lacks.)
         matches!(self.role, Role::Follower | Role::PreCandidate)
-            && self.may_stand()
+            && (self.may_stand() || !self.may_vote() && self.could_stand())
             && self.is_voter_by_name(id)
     }
 

@@ -420,3 +420,36 @@ fn leadership_that_is_handed_to_one_not_yet_known_as_a_witness_is_kept_at_once()
     cluster.pass(70);
     assert!(!cluster.raft(leader).is_transferring());
 }
+
+#[test]
+fn a_witness_keeps_what_a_newcomer_lacks_that_is_about_to_vote() {
+    let (mut cluster, leader, other) = two_and_a_witness(hasty());
+    let new = NodeId(4);
+    cluster.add(new, Founding::Join(ids(3)), JournalId(4));
+    cluster.pass(1_000);
+    // It has everything; its word that it has the last entry is late.
+    cluster.propose(leader, b"the last one");
+    pass_but(&mut cluster, 20, |from, _, _| from != new);
+    let last = cluster.last(leader);
+    change(&mut cluster, leader, Change::new().remove(leader).add(4));
+    assert_eq!(cluster.last(new), last);
+    for _ in 0..50 {
+        cluster.propose(leader, b"some command");
+    }
+    pass_but(&mut cluster, 60, |from, to, _| ![from, to].contains(&new));
+    let committed = cluster.raft(leader).commit();
+    assert!(committed >= last.index + 50);
+    let (term, outcome) = (cluster.raft(leader).term(), Outcome::Matched(last.index));
+    cluster.deliver(new, leader, Msg::AppendReply(AppendReply { term, round: 1, outcome }));
+    pass_but(&mut cluster, 100, |from, to, _| ![from, to].contains(&new));
+    assert_eq!(cluster.leader(), Some(other));
+    assert_eq!(cluster.raft(other).voters(), [other, WITNESS, new]);
+    // Of three that vote now one is lost, and of three that voted before as well.
+    cluster.wire.clear();
+    for gone in [leader, other] {
+        cluster.crash(gone);
+    }
+    cluster.pass(5_000);
+    assert_eq!(cluster.leader(), Some(new), "{} {}", cluster.last(new), cluster.raft(WITNESS).log().base());
+    assert!(cluster.raft(new).commit() > committed);
+}
