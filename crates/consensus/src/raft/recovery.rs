@@ -34,6 +34,8 @@ pub struct Remains {
     pub term: Term,
     /// The last entry of its log.
     pub last: LogId,
+    /// The last entry that is no longer in its log.
+    pub base: LogId,
     /// Up to where it knows that all is committed: what its snapshot stands for. The rest of the log may be.
     pub committed: LogId,
     /// Who decides, as its log says.
@@ -79,8 +81,8 @@ pub enum NotRecovered {
     Witness(NodeId),
     /// A witness holds entries that this replica, the one with the greatest log of those with state, may lack.
     #[error(
-        "the log of the witness {node} goes on to {last}, further than this one. Its entries can be had while a quorum is \
-         there, and not here: to give them up, leave it out of the survivors and name it among the lost"
+        "the log of the witness {node} goes on to {last}, further than this one. What it has not forgotten can be had while a \
+         quorum is there, and not here: to give that up, leave it out of the survivors and name it among the lost"
     )]
     WitnessHoldsMore {
         /// Who.
@@ -165,8 +167,8 @@ impl Survivor {
             return Err(NotRecovered::JournalOf(voter.node));
         }
         let configuration = (**configuration).clone();
-        let (group, term, last) = (raft.group(), raft.term(), raft.last());
-        let remains = Remains { node, journal, group, term, last, committed, configuration, witness };
+        let (group, term, last, base) = (raft.group(), raft.term(), raft.last(), raft.log().base());
+        let remains = Remains { node, journal, group, term, last, base, committed, configuration, witness };
         Ok(Survivor { raft, remains })
     }
 
@@ -193,7 +195,11 @@ impl Survivor {
             is(&own) || others.iter().any(|other| is(other))
         };
         let decides = |decision| own.configuration.is_quorum(decision, survives);
-        if decides(Decision::Election) && decides(Decision::Replication) {
+        // What witnesses have forgotten is not to be had from them: without another one that has it nobody is elected.
+        let with_state = others.iter().filter(|other| !other.witness).map(|other| other.last);
+        let greatest = with_state.fold(own.last, LogId::max);
+        let stuck = others.iter().any(|other| other.witness && other.base.index > greatest.index);
+        if decides(Decision::Election) && decides(Decision::Replication) && !stuck {
             return Err(NotRecovered::QuorumSurvives);
         }
         if let Some(other) =

@@ -453,3 +453,22 @@ fn a_witness_keeps_what_a_newcomer_lacks_that_is_about_to_vote() {
     assert_eq!(cluster.leader(), Some(new), "{} {}", cluster.last(new), cluster.raft(WITNESS).log().base());
     assert!(cluster.raft(new).commit() > committed);
 }
+
+#[test]
+fn where_only_a_witness_is_left_that_has_forgotten_too_much_a_replica_is_recovered_without_it() {
+    let config = RaftConfig { witness_log_bytes: 2_000, ..hasty() };
+    let (mut cluster, leader, other) = two_and_a_witness(config);
+    propose_many(&mut cluster, leader, 500, Some(other));
+    ids(3).into_iter().for_each(|id| cluster.crash(id));
+    let read = |id: NodeId| {
+        let records: Vec<Record> = cluster.nodes[&id].disk.records().cloned().collect();
+        Survivor::read(id, JournalId(u128::from(id.0)), records).unwrap()
+    };
+    let (witness, lost) = (read(WITNESS).remains().clone(), LostForGood::i_accept_the_loss_of([leader]));
+    let refused = read(other).recover(std::slice::from_ref(&witness), &lost);
+    let last = witness.last;
+    // Not that a quorum survives: it elects nobody.
+    assert_eq!(refused.unwrap_err(), NotRecovered::WitnessHoldsMore { node: WITNESS, last });
+    let recovered = read(other).recover(&[], &LostForGood::i_accept_the_loss_of([leader, WITNESS])).unwrap();
+    assert_eq!(recovered.kept, read(other).remains().last);
+}
