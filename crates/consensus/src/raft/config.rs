@@ -130,6 +130,9 @@ pub enum RaftConfigError {
     /// A bound of zero admits nothing.
     #[error("{0} is zero")]
     Zero(&'static str),
+    /// Nobody would ever lead.
+    #[error("{0} would found alone, as a witness, which never leads")]
+    WitnessAlone(NodeId),
     /// No one could vote.
     #[error("the founding names no voters")]
     NoVoters,

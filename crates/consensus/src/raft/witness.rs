@@ -28,7 +28,11 @@ impl Raft {
         config: impl Into<Arc<RaftConfig>>,
         founding: Founding,
     ) -> Result<Raft, RaftConfigError> {
-        Ok(Raft { witness: true, ..Raft::new(id, config, founding)? })
+        let raft = Raft::new(id, config, founding)?;
+        match raft.founders == [id] {
+            true => Err(RaftConfigError::WitnessAlone(id)),
+            false => Ok(Raft { witness: true, ..raft }),
+        }
     }
 
     /// Whether it is one.

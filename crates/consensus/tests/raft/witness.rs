@@ -472,3 +472,10 @@ fn where_only_a_witness_is_left_that_has_forgotten_too_much_a_replica_is_recover
     let recovered = read(other).recover(&[], &LostForGood::i_accept_the_loss_of([leader, WITNESS])).unwrap();
     assert_eq!(recovered.kept, read(other).remains().last);
 }
+
+#[test]
+fn a_witness_does_not_found_alone() {
+    let founding = Founding::Found(vec![WITNESS]);
+    let refused = Raft::witness(WITNESS, RaftConfig::default(), founding).unwrap_err();
+    assert_eq!(refused, RaftConfigError::WitnessAlone(WITNESS));
+}
