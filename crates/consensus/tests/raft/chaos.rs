@@ -2,7 +2,7 @@
 //! checked after every step. A fast companion of the simulator: no bytes, no threads, a few hundred steps a run.
 
 use crate::cluster::{Cluster, ids};
-use quorate_consensus::raft::{Cmd, Event, Founding, Gathered, Index, LogId, Msg, RaftConfig, Term};
+use quorate_consensus::raft::{Change, Cmd, Event, Founding, Gathered, Index, LogId, Msg, RaftConfig, Term};
 use quorate_core::{Input, JournalId, NodeId, Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,7 @@ pub struct Seen {
     pub taken_over: u64,
     pub pulled: u64,
     pub conflicts: u64,
+    pub outlived: u64,
 }
 
 /// A committed entry, as whoever learned of it first has it.
@@ -48,6 +49,7 @@ struct Run {
     reads: BTreeMap<u64, Index>,
     seen_wire: usize,
     next: u64,
+    changes: bool,
 }
 
 /// Chances of one run, drawn anew for each (swarm testing): some faults often, some never.
@@ -73,8 +75,21 @@ impl Swarm {
 
 /// One run; an error says which property was broken, and how.
 pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Result<(), String> {
+    run_with(seed, config, steps, seen, None)
+}
+
+/// The same with so many voters, the last so many of them witnesses. With witnesses, as many disks as a minority has are
+/// lost for good at the end, but not the last one with state; those that are left go on with all that was committed.
+pub fn run_with(
+    seed: u64,
+    config: &RaftConfig,
+    steps: usize,
+    seen: &mut Seen,
+    shape: Option<(u64, u64)>,
+) -> Result<(), String> {
     let mut rng = Rng::from_seed(seed);
-    let voters = *rng.pick(&[2, 3, 3, 3, 5, 5]).unwrap();
+    let drawn = *rng.pick(&[2, 3, 3, 3, 5, 5]).unwrap();
+    let (voters, witnesses) = shape.unwrap_or((drawn, 0));
     let config = RaftConfig {
         trailing_entries: rng.within(0..6),
         chunk_bytes: 4 + rng.index(20),
@@ -84,9 +99,13 @@ pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Res
     };
     let mut cluster = Cluster::seeded(config.clone(), seed);
     for id in ids(voters) {
-        cluster.add(id, Founding::Found(ids(voters)), JournalId(id.0.into()));
+        cluster.add_as(id.0 > voters - witnesses, id, Founding::Found(ids(voters)), JournalId(id.0.into()));
     }
-    let swarm = Swarm::draw(&mut rng);
+    let mut swarm = Swarm::draw(&mut rng);
+    if witnesses > 0 {
+        // What many of them take calm for.
+        (swarm.crash, swarm.cut) = (swarm.crash / 8.0, 2.0 * swarm.cut);
+    }
     let mut run = Run {
         cluster,
         rng,
@@ -100,6 +119,7 @@ pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Res
         reads: BTreeMap::new(),
         seen_wire: 0,
         next: 0,
+        changes: witnesses > 0 && seed % 2 == 1,
     };
     let all = ids(voters);
     let mut cut = None;
@@ -117,7 +137,9 @@ pub fn run(seed: u64, config: &RaftConfig, steps: usize, seen: &mut Seen) -> Res
         }
     }
     run.logs_match()?;
-    if seed.is_multiple_of(8) {
+    if witnesses > 0 {
+        run.outlives(&all, voters - witnesses, seen)?;
+    } else if seed.is_multiple_of(8) {
         run.heals(&all)?;
     }
     for id in all {
@@ -163,6 +185,16 @@ impl Run {
         }
         if self.rng.chance(swarm.snapshot) {
             return self.snapshot(id);
+        }
+        if self.changes && self.rng.chance(0.01) {
+            let mut set = all.to_vec();
+            self.rng.shuffle(&mut set);
+            set.truncate((2 + self.rng.index(all.len())).min(all.len()));
+            self.next += 1;
+            let (request, change) = (self.next, Box::new(Change::to(set)));
+            let id = self.cluster.leader().unwrap_or(id);
+            self.cluster.command(id, Cmd::Change { request, change });
+            return Ok(());
         }
         if self.restoring.contains(&id) && self.rng.chance(0.3) {
             self.restoring.remove(&id);
@@ -244,7 +276,7 @@ impl Run {
     fn snapshot(&mut self, id: NodeId) -> Result<(), String> {
         let raft = self.cluster.raft(id);
         let base = raft.log().base().index;
-        if self.restoring.contains(&id) || raft.commit() <= base {
+        if raft.is_witness() || self.restoring.contains(&id) || raft.commit() <= base {
             return Ok(());
         }
         let at = base + 1 + self.rng.within(0..raft.commit() - base);
@@ -400,6 +432,51 @@ impl Run {
         Ok(())
     }
 
+    /// Some disks are lost for good. Where in every body that may decide a quorum is left, and one with state, those that are
+    /// left go on with all that was committed.
+    fn outlives(&mut self, all: &[NodeId], with_state: u64, seen: &mut Seen) -> Result<(), String> {
+        let mut left = all.to_vec();
+        self.rng.shuffle(&mut left);
+        let minority = (all.len() - 1) / 2;
+        let lost = if self.changes { 1 + self.rng.index(minority) } else { minority };
+        // Who may decide is on their disks.
+        for id in all {
+            if !self.cluster.is_up(*id) {
+                self.checked.remove(id);
+                self.led.remove(id);
+                self.cluster.start(*id);
+            }
+        }
+        let gone: Vec<NodeId> = left.drain(..lost).collect();
+        left.sort_unstable();
+        let stands = |run: &Run, id: &NodeId| {
+            let Some((_, configuration)) = run.cluster.raft(*id).configuration() else { return true };
+            let mut bodies = std::iter::once(&configuration.incoming).chain(&configuration.outgoing);
+            bodies.all(|body| {
+                let voters = body.voters().iter().map(|(voter, _)| voter.node);
+                let there: Vec<NodeId> = voters.filter(|id| left.contains(id)).collect();
+                there.len() * 2 > body.voters().len() && there.iter().any(|id| id.0 <= with_state)
+            })
+        };
+        if !all.iter().all(|id| stands(self, id)) {
+            return Ok(());
+        }
+        for id in &gone {
+            self.cluster.crash(*id);
+            self.restoring.remove(id);
+        }
+        let healed = self.heals(&left);
+        if !left.iter().all(|id| stands(self, id)) {
+            // A change that was asked for began meanwhile.
+            return Ok(());
+        }
+        seen.outlived += 1;
+        let leader = healed.and_then(|()| self.cluster.leader().ok_or("nobody leads".to_owned()));
+        let leader = leader.map_err(|why| format!("without {gone:?}: {why}"))?;
+        let held = self.cluster.raft(leader).commit() as usize >= self.committed.len();
+        if held { Ok(()) } else { Err(format!("without {gone:?} what was committed is lost")) }
+    }
+
     /// With everybody up and nothing lost, a leader is found and all logs become equal.
     fn heals(&mut self, all: &[NodeId]) -> Result<(), String> {
         self.cluster.sync = true;
@@ -431,8 +508,12 @@ impl Run {
                 self.cluster.propose(leader, b"healed");
             }
         }
-        let lasts: BTreeSet<_> =
-            all.iter().map(|id| (self.cluster.last(*id), self.cluster.raft(*id).commit())).collect();
+        let voters = self.cluster.leader().map(|id| self.cluster.raft(id).voters()).unwrap_or_default();
+        let lasts: BTreeSet<_> = all
+            .iter()
+            .filter(|id| voters.contains(id))
+            .map(|id| (self.cluster.last(*id), self.cluster.raft(*id).commit()))
+            .collect();
         let healed =
             lasts.len() == 1 && lasts.iter().all(|(last, commit)| last.index == *commit && *commit > 0);
         if healed { self.logs_match() } else { Err(format!("it does not heal: {lasts:?}")) }
@@ -455,6 +536,21 @@ fn the_properties_of_figure_3_hold_in_thousands_of_small_random_runs() {
     let rare = [elected, committed, crashes, compactions, reads, conflicts];
     assert!(rare.iter().all(|count| *count > 1_000) && truncations > 50 && installed > 50, "{seen:?}");
     assert!([reads_through, transfers, taken_over, pulled].iter().all(|count| *count > 300), "{seen:?}");
+}
+
+#[test]
+fn a_cluster_with_witnesses_goes_on_with_all_that_was_committed_without_a_minority_of_its_disks() {
+    let mut seen = Seen::default();
+    let shapes = [(3, 1), (5, 2), (5, 1), (4, 1), (4, 2), (3, 2), (5, 3)];
+    for seed in 0..1_000 {
+        let (shape, mut rng) = (shapes[seed as usize % shapes.len()], Rng::from_seed(seed ^ 0x517));
+        let config = RaftConfig { snapshot_log_entries: 1 + rng.within(0..12), ..RaftConfig::default() };
+        let steps = 300 + rng.index(2_000);
+        if let Err(why) = run_with(seed, &config, steps, &mut seen, Some(shape)) {
+            panic!("seed {seed} with {shape:?}: {why}");
+        }
+    }
+    assert!(seen.outlived > 600 && seen.compactions > 1_000 && seen.pulled > 500, "{seen:?}");
 }
 
 #[cfg(feature = "mutations")]

@@ -3,8 +3,8 @@
 use crate::cluster::{Cluster, ids};
 use crate::made;
 use quorate_consensus::raft::{
-    AppendReply, Batches, Change, Cmd, Event, Founding, LogId, LostForGood, Msg, NotChanged, NotRecovered, Outcome,
-    Raft, RaftConfig, RaftConfigError, Record, Remains, Survivor,
+    AppendReply, Batches, Change, Cmd, Event, Founding, LogId, LostForGood, Msg, NotChanged, NotRecovered,
+    Outcome, Raft, RaftConfig, RaftConfigError, Record, Remains, Survivor,
 };
 use quorate_core::{Corrupt, Input, JournalId, NodeId, Turn, TurnLimits};
 use std::sync::Arc;
@@ -278,8 +278,10 @@ fn pass_but(cluster: &mut Cluster, ms: u64, passes: impl Fn(NodeId, NodeId, &Msg
                 }
             }
             let due: Vec<NodeId> = cluster.nodes.keys().copied().collect();
-            let due: Vec<NodeId> =
-                due.into_iter().filter(|id| cluster.wake_at(*id).is_some_and(|at| at <= cluster.now)).collect();
+            let due: Vec<NodeId> = due
+                .into_iter()
+                .filter(|id| cluster.wake_at(*id).is_some_and(|at| at <= cluster.now))
+                .collect();
             due.iter().for_each(|id| cluster.step(*id, Input::Wake));
             if due.is_empty() && cluster.wire.is_empty() {
                 break;
@@ -347,10 +349,8 @@ fn what_a_voter_acknowledged_of_older_terms_only_it_may_give_up_and_witnesses_ke
 
 #[test]
 fn a_change_does_not_begin_while_the_only_one_with_state_that_would_vote_then_is_away() {
-    let (mut cluster, leader, other) = two_and_a_witness(RaftConfig {
-        promotion_timeout: Duration::from_secs(1),
-        ..RaftConfig::default()
-    });
+    let (mut cluster, leader, other) =
+        two_and_a_witness(RaftConfig { promotion_timeout: Duration::from_secs(1), ..RaftConfig::default() });
     cluster.add_as(true, NodeId(4), Founding::Join(ids(3)), JournalId(4));
     cluster.pass(1_000);
     cluster.crash(other);
