@@ -41,8 +41,8 @@ pub struct RaftConfig {
     pub snapshot_log_entries: u64,
     /// Entries kept behind a snapshot so that followers that lag a little need no snapshot. Default 1,000 (guess).
     pub trailing_entries: u64,
-    /// Bytes of log that a witness keeps for voters with state that lack it. Beyond that it forgets what is committed: such
-    /// a voter can be elected again once it has it from another one. Default 64 MiB (guess: what a restart misses).
+    /// Bytes of log that a witness, and with witnesses every voter, keeps for voters with state that lack it. Beyond that it
+    /// forgets what is committed: such a voter can be elected again once it has it from another one. Default 64 MiB (guess: what a restart misses).
     pub witness_log_bytes: usize,
     /// By how much the rate of a clock may be off, in millionths, for reads by lease; 50,000 is 5 %. `None`, the default:
     /// there are none, and [`Read::Lease`](super::Read::Lease) is as `Linearizable`. At most 250,000. With it all voters must

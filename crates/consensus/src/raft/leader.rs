@@ -38,7 +38,7 @@ pub(super) struct Leader {
     /// Bytes sealed and not committed: last index, bytes.
     pub uncommitted: VecDeque<(Index, usize)>,
     pub uncommitted_bytes: usize,
-    /// What witnesses were told that they need not keep.
+    /// Where there are witnesses: up to where all voters with state have the log.
     pub released: Index,
     pub transfer: Option<Transfer>,
     pub lease: Lease,

@@ -92,7 +92,7 @@ pub enum Msg {
         /// The journal that it is of.
         journal: JournalId,
     },
-    /// To a witness: every voter with state has the log on disk up to here.
+    /// Where there are witnesses: every voter with state has the log on disk up to here.
     Held {
         /// The cluster's name.
         group: u64,

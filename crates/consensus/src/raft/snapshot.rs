@@ -43,6 +43,10 @@ impl Raft {
         // A witness is told who lacks what.
         let trailing = if self.witness { 0 } else { self.config.trailing_entries };
         let keep = at.index.saturating_sub(trailing);
+        let keep = match self.held.filter(|_| !self.witness && !self.is_overfull()) {
+            Some(held) => keep.min(held),
+            None => keep,
+        };
         // Whole records go: the last one that reaches no further than `keep`.
         let whole = self.marks.iter().map(|(last, _)| *last).take_while(|last| *last <= keep).last();
         if let Some(last) = whole

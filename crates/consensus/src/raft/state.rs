@@ -75,8 +75,8 @@ pub struct Raft {
     pub(super) lacks_state: bool,
     /// Times in a row that the disk refused to tell of the object on its way in.
     pub(super) refusals: u32,
-    /// Up to where all voters with state have the log on disk, as leaders told this witness.
-    pub(super) held: Index,
+    /// Up to where all voters with state have the log on disk, as leaders say where there are witnesses.
+    pub(super) held: Option<Index>,
     pub(super) election_at: Time,
     /// By how much more than the timeout it waits, as drawn last.
     pub(super) spread: Duration,
@@ -221,7 +221,7 @@ impl Raft {
             abstains: false,
             lacks_state: false,
             refusals: 0,
-            held: 0,
+            held: None,
             election_at: Time::NEVER,
             spread: Duration::ZERO,
             heard_leader_at: None,
@@ -243,6 +243,8 @@ impl Raft {
     /// Another configuration is in force: whoever it names is a peer. `now` is for one that leads.
     pub(super) fn reconfigure(&mut self, now: Time) {
         let (leads, next) = (self.is_leader(), self.log.last().index + 1);
+        // A leader says so again, if there are witnesses still.
+        self.held.take_if(|_| !self.witness);
         let nodes = self.voters();
         for peer in &mut self.peers {
             peer.voter = nodes.binary_search(&peer.id).is_ok();

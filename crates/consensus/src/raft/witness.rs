@@ -81,14 +81,13 @@ impl Raft {
         self.peer(voter.node).filter(on_its_disk).is_some_and(|peer| peer.witness)
     }
 
-    /// With every heartbeat that a quorum answered: witnesses are told what they need not keep, if it is more than before.
+    /// With every heartbeat that a quorum answered: all are told what need not be kept for a voter with state that lacks it.
     /// (What is lost on the way is in what is told next.)
     pub(super) fn release_witnesses(&mut self, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
-        if !self.peers.iter().any(|peer| peer.witness) {
+        if !self.peers.iter().any(|peer| peer.voter && peer.witness) {
             return;
         }
-        let witnesses: Arc<[NodeId]> = self.peers.iter().filter(|p| p.witness).map(|p| p.id).collect();
         let bodies = self.history.undecided(self.commit).flat_map(|configuration| configuration.bodies());
         let voters = bodies.flat_map(|electors| electors.voters()).map(|(voter, _)| voter);
         let with_state = voters.filter(|voter| !self.is_known_witness(voter));
@@ -98,25 +97,24 @@ impl Raft {
         let held = held.chain(newcomers.map(|peer| peer.matched)).min().unwrap_or(0);
         // Entries of older terms alone may be taken back for a log of a term between (see [`super::pull`]); whoever has
         // something of this term has what is committed for good.
-        let upto = if held < leader.first { 0 } else { held.min(self.commit) };
-        if upto <= leader.released {
-            return;
-        }
+        let upto = if held < leader.first { 0 } else { held.min(self.commit) }.max(leader.released);
         let (group, term) = (self.group, self.term);
         if let Some(leader) = self.leader_mut() {
             leader.released = upto;
         }
+        self.held = self.held.max(Some(upto));
         // Disks have it already.
-        cx.send_now(witnesses, Msg::Held { group, term, upto });
+        cx.send_now(self.everybody.clone(), Msg::Held { group, term, upto });
     }
 
-    /// The leader tells a witness what it need not keep.
+    /// The leader tells what need not be kept. A replica with state keeps it in its log as well, so that no witness has to be sent
+    /// a snapshot while somebody lacks what that stands for: it takes the name alone, and gives up what it kept.
     pub(super) fn on_held(&mut self, from: NodeId, term: Term, upto: Index, cx: &mut Cx<'_, Raft>) {
-        if !self.witness {
-            self.counters.nonsense += 1;
-        } else if term == self.term && self.leader == Some(from) {
-            self.held = self.held.max(upto);
-            self.forget_what_is_held(cx);
+        if term == self.term && self.leader == Some(from) {
+            self.held = self.held.max(Some(upto));
+            if self.witness {
+                self.forget_what_is_held(cx);
+            }
         }
     }
 
@@ -124,7 +122,7 @@ impl Raft {
     /// an object.
     pub(super) fn forget_what_is_held(&mut self, cx: &mut Cx<'_, Raft>) {
         let careless = self.config.suffers(Mutation::WitnessForgets);
-        let upto = if careless { self.commit } else { self.commit.min(self.held) };
+        let upto = if careless { self.commit } else { self.commit.min(self.held.unwrap_or(0)) };
         let (base, last) = (self.log.base().index, self.log.last().index);
         let much = self.log.bytes() >= self.config.snapshot_log_bytes
             || upto.saturating_sub(base) >= self.config.snapshot_log_entries;
@@ -140,7 +138,7 @@ impl Raft {
         }
     }
 
-    fn is_overfull(&self) -> bool {
+    pub(super) fn is_overfull(&self) -> bool {
         self.log.footprint() > self.config.witness_log_bytes
     }
 

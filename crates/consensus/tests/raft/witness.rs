@@ -115,7 +115,7 @@ pub fn a_voter_that_is_behind_gets_from_a_witness_what_the_lost_leader_had_commi
     assert_eq!(committed, cluster.last(leader).index);
     let at = cluster.last(leader);
     cluster.snapshot(leader, at, b"the state");
-    assert_eq!(commands(&cluster, leader), 0, "the leader has forgotten it, for its state says it");
+    assert_eq!(commands(&cluster, leader), 50, "nor has the leader forgotten it");
     cluster.crash(leader);
     cluster.pass(3_000);
     assert_eq!(cluster.leader(), Some(other));
@@ -336,7 +336,7 @@ fn what_a_voter_acknowledged_of_older_terms_only_it_may_give_up_and_witnesses_ke
     let entries = |msg: &Msg| matches!(msg, Msg::Append(append) if !matches!(append.batches, Batches::None));
     let held = std::cell::Cell::new(false);
     pass_but(&mut cluster, 1_000, |_, to, msg| {
-        held.set(held.get() || matches!(msg, Msg::Held { .. }));
+        held.set(held.get() || matches!(msg, Msg::Held { upto: 1.., .. }));
         to == WITNESS || !entries(msg)
     });
     let leader = cluster.leader().unwrap();
@@ -478,4 +478,39 @@ fn a_witness_does_not_found_alone() {
     let founding = Founding::Found(vec![WITNESS]);
     let refused = Raft::witness(WITNESS, RaftConfig::default(), founding).unwrap_err();
     assert_eq!(refused, RaftConfigError::WitnessAlone(WITNESS));
+}
+
+#[test]
+fn a_witness_that_was_away_is_sent_what_a_voter_lacks_and_no_snapshot_in_its_place() {
+    let mut cluster = with_witnesses(5, 2, hasty());
+    let leader = cluster.elect();
+    cluster.pass(60);
+    let others: Vec<NodeId> = ids(3).into_iter().filter(|id| *id != leader).collect();
+    let [one, behind] = others[..] else { panic!("three with state") };
+    let agree = |cluster: &mut Cluster, leader: NodeId, without: NodeId| {
+        let away = [behind, without];
+        for _ in 0..20 {
+            cluster.propose(leader, b"some command");
+            cluster.settle_where(|from, to| !away.contains(&from) && !away.contains(&to));
+        }
+        cluster.pass_where(100, |from, to| !away.contains(&from) && !away.contains(&to));
+        let at = cluster.last(leader);
+        for id in [leader, one] {
+            assert_eq!(cluster.raft(id).commit(), at.index);
+            cluster.snapshot(id, at, b"the state");
+        }
+    };
+    for without in [5, 4, 5].map(NodeId) {
+        agree(&mut cluster, leader, without);
+    }
+    let committed = cluster.raft(leader).commit();
+    cluster.wire.clear();
+    // Two of five, whichever they are.
+    for gone in [leader, one] {
+        cluster.crash(gone);
+    }
+    cluster.pass(5_000);
+    assert_eq!(cluster.leader(), Some(behind));
+    assert_eq!(commands(&cluster, behind), 60);
+    assert!(cluster.raft(behind).commit() > committed);
 }
