@@ -4,6 +4,7 @@
 //!   bench.
 //! * [`allocations`]: allocations are counted in a process of their own, so that counting slows no timed one.
 //! * [`raft_memory`]: agreement alone, no network and no disk.
+//! * [`groups`]: thousands of groups, busy and idle.
 //! * [`recovery`]: from the loss of a leader to the next commit, in simulated time.
 //! * [`scheduler`]: tasks through the engine, and graphs into it. [`placement`]: which agent takes a task.
 //!
@@ -19,6 +20,7 @@
 pub mod allocations;
 pub mod clock;
 pub mod end_to_end;
+pub mod groups;
 pub mod placement;
 pub mod raft_memory;
 pub mod recovery;

@@ -18,7 +18,8 @@ mod state;
 mod tikv;
 
 pub use load::{Load, Way};
-pub use state::State;
+pub use state::{State, write_command};
+pub use tikv::Replica;
 
 use crate::allocations::{self, Allocations};
 use crate::clock::thread_cpu_ns;

@@ -21,6 +21,12 @@ impl State {
         self.bytes += command.len() as u64;
     }
 
+    /// What two have applied together.
+    pub fn and(self, other: State) -> State {
+        let sum = self.sum.wrapping_add(other.sum);
+        State { count: self.count + other.count, sum, bytes: self.bytes + other.bytes }
+    }
+
     /// The state after commands `0..count`.
     pub fn after(count: u64, bytes: usize) -> State {
         State { count, sum: count * count.saturating_sub(1) / 2, bytes: count * bytes as u64 }

@@ -7,13 +7,17 @@ use raft::eraftpb::{Entry, Message, MessageType};
 use raft::storage::MemStorage;
 use raft::{Config, RawNode, StateRole};
 
-struct Node {
-    raft: RawNode<MemStorage>,
-    state: State,
+/// One replica, and what it has applied.
+#[allow(missing_debug_implementations, reason = "a raw node has none")]
+pub struct Replica {
+    /// The raw node.
+    pub raft: RawNode<MemStorage>,
+    /// What it has applied.
+    pub state: State,
 }
 
 struct Tikv {
-    nodes: Vec<Node>,
+    nodes: Vec<Replica>,
     leader: usize,
     wire: Vec<Message>,
     delivered: Vec<Message>,
@@ -41,7 +45,7 @@ fn make(load: &Load, config: Config) -> Box<dyn Cluster> {
         let config = Config { id: *id, max_size_per_msg: 4 << 20, ..config.clone() };
         let storage = MemStorage::new_with_conf_state((ids.clone(), vec![]));
         let raft = RawNode::new(&config, storage, &logger).unwrap();
-        Node { raft, state: State::default() }
+        Replica::new(raft)
     };
     let mut tikv = Tikv {
         nodes: ids.iter().map(node).collect(),
@@ -61,9 +65,23 @@ fn make(load: &Load, config: Config) -> Box<dyn Cluster> {
     Box::new(tikv)
 }
 
-impl Node {
+impl Replica {
+    /// One that has applied nothing.
+    pub fn new(raft: RawNode<MemStorage>) -> Replica {
+        Replica { raft, state: State::default() }
+    }
+
+    /// Cuts its log; so many applied entries stay.
+    pub fn cut(&mut self, kept: u64) {
+        let upto = self.raft.raft.raft_log.applied.saturating_sub(kept);
+        // Nothing before the first entry.
+        if upto > 0 {
+            self.raft.mut_store().wl().compact(upto).unwrap();
+        }
+    }
+
     /// Handles one ready state.
-    fn ready(&mut self, wire: &mut Vec<Message>) {
+    pub fn ready(&mut self, wire: &mut Vec<Message>) {
         let mut ready = self.raft.ready();
         wire.append(&mut ready.take_messages());
         self.apply(ready.take_committed_entries());
@@ -148,8 +166,7 @@ impl Cluster for Tikv {
 
     fn cut(&mut self) {
         for node in &mut self.nodes {
-            let applied = node.raft.raft.raft_log.applied;
-            node.raft.mut_store().wl().compact(applied - KEPT).unwrap();
+            node.cut(KEPT);
         }
     }
 

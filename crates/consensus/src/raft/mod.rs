@@ -61,6 +61,7 @@ mod step;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod transfer;
+mod waiting;
 mod witness;
 
 use batch::OpenBatch;

@@ -7,17 +7,16 @@
 //! names the next byte that is wanted, so whatever was lost is sent again from there. Pieces are paced by
 //! [`snapshot_bytes_per_second`](super::RaftConfig::snapshot_bytes_per_second).
 
-use super::{Event, LogId, Msg, NotRead, Raft, Role, Snapshot, SnapshotChunk, SnapshotReply, peer::Flow};
+use super::{
+    Event, LogId, Msg, NotRead, Raft, Role, Snapshot, SnapshotChunk, SnapshotReply, peer::Flow,
+    waiting::Waiting,
+};
 use bytes::Bytes;
 use quorate_core::{Cx, NodeId, Time};
 use std::time::Duration;
 
 /// Bytes of a configuration that a frame has room for beside a piece: seven voters (see `config::FRAME_HEADS`).
 const SMALL_HEAD: usize = 128;
-
-/// Heartbeats without an answer that brings it further after which pieces count as lost (guess: an object that is being
-/// written takes one).
-const LOST_BEATS: u8 = 2;
 
 /// A snapshot on its way out. It stays what it is while newer ones are taken, or a slow follower would begin
 /// anew with each of them and never end. Once all of it is there, or the follower does not want it, the newest is offered.
@@ -34,8 +33,7 @@ pub(super) struct Sending {
     answered: bool,
     /// When the next piece may leave.
     next_at: Time,
-    /// Heartbeats since an answer brought it further.
-    beats: u8,
+    waiting: Waiting,
 }
 
 impl Sending {
@@ -51,7 +49,8 @@ impl Sending {
 
     /// What is under way is not counted on any more; the next answer says where to go on.
     fn give_up(&mut self) {
-        (self.read, self.answered, self.beats) = (self.stored, false, 0);
+        (self.read, self.answered) = (self.stored, false);
+        self.waiting.give_up();
     }
 }
 
@@ -64,8 +63,8 @@ impl Raft {
         peer.inflight_bytes = 0;
         peer.flow = Flow::Snapshot;
         let head = snapshot.configuration.bytes();
-        let (stored, read, answered, beats) = (0, 0, false, 0);
-        let sending = Sending { snapshot, head, stored, read, answered, next_at: Time::ZERO, beats };
+        let (stored, read, answered, waiting) = (0, 0, false, Waiting::default());
+        let sending = Sending { snapshot, head, stored, read, answered, next_at: Time::ZERO, waiting };
         peer.sending = Some(Box::new(sending));
         self.counters.snapshots_sent += 1;
         self.send_piece(id, 0, None, cx);
@@ -74,13 +73,14 @@ impl Raft {
     /// A round for one that is sent a snapshot: asks how far it has come.
     pub(super) fn ask_how_far(&mut self, id: NodeId, is_heartbeat: bool, cx: &mut Cx<'_, Raft>) {
         let newest = self.snapshot.as_ref().map(|snapshot| snapshot.last);
+        let heartbeat = self.config.heartbeat;
         let Some(sending) = self.peer_mut(id).and_then(|peer| peer.sending.as_mut()) else { return };
         let ended = sending.stored == sending.snapshot.total;
-        if is_heartbeat && (ended || sending.read > sending.stored) {
-            sending.beats = sending.beats.saturating_add(1);
-            if sending.beats >= LOST_BEATS && !ended {
+        let waits = is_heartbeat && (ended || sending.read > sending.stored);
+        if waits && sending.waiting.beat(heartbeat) {
+            if !ended {
                 sending.give_up();
-            } else if sending.beats >= LOST_BEATS && newest > Some(sending.last()) {
+            } else if newest > Some(sending.last()) {
                 // It restores what it has, and says so when it has; or it does not want this one and never will.
                 return self.begin_snapshot(id, cx);
             }
@@ -113,7 +113,7 @@ impl Raft {
             return;
         }
         if next != sending.stored {
-            sending.beats = 0;
+            sending.waiting.progress(next, cx.now);
         }
         // Less than before: it lost what it had. More than was sent: it had it already.
         if next < sending.stored || next > sending.read {
@@ -187,6 +187,7 @@ impl Raft {
         }
         match piece {
             Ok(piece) if piece.0.len() as u64 <= total.saturating_sub(offset) => {
+                sending.waiting.sends(offset, offset + piece.0.len() as u64, cx.now);
                 self.send_piece(to, offset, Some(piece), cx)
             }
             // An object of another length is not the one that was written.
