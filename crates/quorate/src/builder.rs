@@ -177,7 +177,7 @@ impl NodeBuilder {
     /// This node is one of the first voters; every founder names the same ones. On a journal that already holds this
     /// cluster it merely opens it, and the voters written there count. All founders must meet once before the
     /// first election; from then on a majority suffices. A founder that lost its disk is started with [`NodeBuilder::join`]:
-    /// on an empty journal it would found anew.
+    /// on an empty journal it would found anew. Best change to that for good once the cluster is founded.
     pub fn found<I: Into<NodeId>>(mut self, voters: impl IntoIterator<Item = I>) -> Self {
         let voters: Vec<NodeId> = voters.into_iter().map(Into::into).collect();
         if !voters.contains(&self.id) {
@@ -221,8 +221,8 @@ impl NodeBuilder {
         self.door.door()
     }
 
-    /// Adds a replicated state machine. The name is the same on every node that has a replica of it; who founds or
-    /// joins must have been said before.
+    /// Adds a replicated state machine. The name is the same on every node that has a replica of it, and so is the state, on
+    /// those that come later too: the log is applied to it. Who founds or joins must have been said before.
     pub fn raft<S: StateMachine>(&mut self, name: &str, state: S) -> RaftHandle<S> {
         self.raft_with(name, state, NoDecider, RaftConfig::default())
     }
@@ -241,8 +241,11 @@ impl NodeBuilder {
     }
 
     /// Takes part in the replicated state machine of this name as a witness: a voter that keeps the log for a while and no
-    /// state. Two replicas and a witness outlive any one of the three. It costs what is written to a log and no more; it
-    /// is never elected and answers no reads. A node that was one is one for as long as it keeps its journal.
+    /// state. Two replicas and a witness outlive any one of the three: 1 and 2 say `found([1, 2, 3])` and `raft("kv", ..)`,
+    /// 3 says `found([1, 2, 3])` and `witness("kv")`; later ones say `join` and get their vote by a change. It costs the disk
+    /// writes of a log, and, while a replica is away, up to `witness_log_bytes` of memory here and on each replica. It is never
+    /// elected and answers no reads. A node that was one is one for as long as it keeps its journal. Not for the groups of
+    /// [`NodeBuilder::groups`].
     pub fn witness(&mut self, name: &str) -> WitnessHandle {
         self.witness_with(name, RaftConfig::default())
     }

@@ -6,6 +6,7 @@
 //! * [`Node`]: what a node is made of, and where it runs.
 //! * [`raft`]: a replicated state machine, its handle, its sessions.
 //! * [`groups`]: thousands of them on a node, as one scope.
+//! * [`work`]: task graphs over worker nodes: coordinators, workers, leases, placement.
 //! * [`recovery`]: what to do when a quorum of its disks is gone for ever.
 //! * [`transport`], [`journal`]: what connects a node with the world outside, and suites to test your own.
 //! * `sim`: the same nodes in a world that replays from one integer (feature `sim`).

@@ -17,7 +17,8 @@ pub enum Read {
     /// Just as linearizable, and of any replica: one that does not lead asks the leader up to where it must have
     /// applied, and waits until it has.
     Follower,
-    /// Whatever this replica has applied.
+    /// Whatever this replica has applied, without asking anybody. After a restart it waits until what was committed before is
+    /// applied, which takes a leader. One whose journal is empty shows its first state.
     Local,
 }
 
