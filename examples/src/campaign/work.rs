@@ -2,7 +2,7 @@
 //! with agents that are slow, die, and come back with old results. Nothing may be lost or committed twice.
 
 use super::checkers::{
-    CHANGED, COMPLETED, LEASED, MADE_WAY, Paths, REMOVED, WorkAudit, raft_leader, watch_raft,
+    AWAITED, CHANGED, COMPLETED, LEASED, MADE_WAY, Paths, REMOVED, WorkAudit, raft_leader, watch_raft,
 };
 use super::kv::{KvWorkload, Registers};
 use super::{Protocol, RARE, Run, agents, link_paths, plans};
@@ -45,7 +45,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
 };
 
 /// Voters change, leases are read by, and leaders are preferred in the campaign over Raft.
-const ELSEWHERE: [&str; 5] = [LEASED, CHANGED, COMPLETED, REMOVED, MADE_WAY];
+const ELSEWHERE: [&str; 6] = [AWAITED, LEASED, CHANGED, COMPLETED, REMOVED, MADE_WAY];
 
 /// What does not happen here: see the campaign over Raft. Nor are disks lost: workers have nothing on theirs, and what
 /// the loss of a coordinator's means is seen there.
