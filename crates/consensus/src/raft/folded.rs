@@ -6,12 +6,12 @@
 //! answer from before the sleep confirms nothing asked after it; a lease is gone.
 
 use super::{
-    Batch, Configuration, Founding, Index, Log, LogId, Msg, OpenBatch, Outcome, Raft, RaftConfig, Record,
-    Role, Snapshot, Term, configuration::Decision, history::History, inner::Kept, leader::Leader,
-    lease::Lease, peer::Peer, read::Reads,
+    Batch, Configuration, Founding, Index, Log, LogId, Msg, Outcome, Raft, RaftConfig, Record, Role,
+    Snapshot, Term, configuration::Decision, history::History, inner::Kept, leader::Leader, lease::Lease,
+    peer::Peer,
 };
 use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is the same for many groups, kept once. Bounded: what is rare is simply not shared.
@@ -219,28 +219,9 @@ impl Leading {
         if self.lease_is_void {
             lease.give_up();
         }
-        Leader {
-            open: OpenBatch::default(),
-            first: self.first,
-            writing: VecDeque::new(),
-            matched: last,
-            round: self.round,
-            reads: Reads::default(),
-            // Whoever woke up, too, hears at once that it is still led.
-            heartbeat_at: now,
-            beat_at: now,
-            said_at: now,
-            quorum_check_at: next_beat,
-            notice_at: Time::NEVER,
-            piece_at: Time::NEVER,
-            uncommitted: VecDeque::new(),
-            uncommitted_bytes: 0,
-            released: 0,
-            transfer: None,
-            lease,
-            changing: None,
-            favourite: None,
-        }
+        // Whoever woke up, too, hears at once that it is still led.
+        let (matched, round, heartbeat_at, beat_at) = (last, self.round, now, now);
+        Leader { matched, round, lease, heartbeat_at, beat_at, ..Leader::begin(self.first, now, next_beat) }
     }
 }
 

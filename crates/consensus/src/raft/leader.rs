@@ -48,6 +48,33 @@ pub(super) struct Leader {
     pub favourite: Option<Favourite>,
 }
 
+impl Leader {
+    /// One that has just begun, with the first entry of its term to come.
+    pub fn begin(first: Index, now: Time, next_beat: Time) -> Leader {
+        Leader {
+            open: OpenBatch::default(),
+            first,
+            writing: VecDeque::new(),
+            matched: 0,
+            round: 1,
+            reads: Reads::default(),
+            heartbeat_at: next_beat,
+            beat_at: next_beat,
+            said_at: now,
+            quorum_check_at: next_beat,
+            notice_at: Time::NEVER,
+            piece_at: Time::NEVER,
+            uncommitted: VecDeque::new(),
+            uncommitted_bytes: 0,
+            released: 0,
+            transfer: None,
+            lease: Lease::default(),
+            changing: None,
+            favourite: None,
+        }
+    }
+}
+
 impl Raft {
     /// Elected (Raft §5.2). Its first entry is empty, so that what earlier terms left can be committed (§8).
     pub(super) fn lead(&mut self, cx: &mut Cx<'_, Raft>) {
@@ -59,27 +86,7 @@ impl Raft {
         self.end_install(cx);
         self.counters.elected += 1;
         self.leader = Some(self.id);
-        self.role = Role::Leader(Box::new(Leader {
-            open: OpenBatch::default(),
-            first,
-            writing: VecDeque::new(),
-            matched: 0,
-            round: 1,
-            reads: Reads::default(),
-            heartbeat_at: self.next_beat(cx.now),
-            beat_at: self.next_beat(cx.now),
-            said_at: cx.now,
-            quorum_check_at: self.next_beat(cx.now),
-            notice_at: Time::NEVER,
-            piece_at: Time::NEVER,
-            uncommitted: VecDeque::new(),
-            uncommitted_bytes: 0,
-            released: 0,
-            transfer: None,
-            lease: Lease::default(),
-            changing: None,
-            favourite: None,
-        }));
+        self.role = Role::Leader(Box::new(Leader::begin(first, cx.now, self.next_beat(cx.now))));
         // Whether its term can commit anything is not known yet, and this does not say so.
         cx.emit_now(Event::Elected { term: self.term, first });
         // The founders are nowhere in the log yet: whoever reads it is to know who decides.
