@@ -2,6 +2,7 @@
 
 mod agents;
 pub mod checkers;
+mod fire;
 mod groups;
 pub mod kv;
 mod on_raft;

@@ -1,5 +1,6 @@
 //! The workload: each group has clients of its own, is quiet now and then, and everything must come to rest in the end.
 
+use super::super::fire::{self, STARTED_ANEW};
 use super::super::kv::{Fuse, Registers};
 use super::one::{CREATED, One, REMOVED};
 use super::{App, Drawn, GROUPS};
@@ -12,7 +13,6 @@ use std::time::Duration;
 pub(super) const PATHS: [&str; 5] = [CREATED, REMOVED, ALL_ASLEEP, STARTED_ANEW, LED_AGAIN];
 const LED_AGAIN: &str = "all groups of a node that is lost for good are led again, though nobody asks";
 const ALL_ASLEEP: &str = "all groups of all nodes sleep";
-const STARTED_ANEW: &str = "a node whose state machine panicked starts anew";
 
 pub(super) struct GroupsWorkload {
     nodes: Vec<NodeId>,
@@ -77,25 +77,12 @@ impl GroupsWorkload {
         stay.all(|one| survivors.iter().any(|id| leads(one, id)))
     }
 
-    /// Lights a fuse, and starts nodes anew where a state machine is gone.
     fn play_with_fire(&mut self, world: &mut World<App>) {
-        if self.fuses.is_empty() {
-            return;
-        }
-        if !self.over
-            && self.rng.chance(0.01)
-            && let Some(fuse) = self.rng.pick(&self.fuses)
-        {
-            fuse.light();
-        }
-        for id in self.nodes.clone() {
+        let ones = &self.ones;
+        fire::play(world, &self.fuses, &self.nodes, self.over, &mut self.rng, |world, id| {
             let port = world.host(id).and_then(|host| host.port::<GroupsPort<Registers>>(GROUPS));
-            let is_gone = |one: &One| port.is_some_and(|port| port.poisoned(one.drawn.group).is_some());
-            if self.ones.iter().any(is_gone) && (self.over || self.rng.chance(0.02)) {
-                world.sometimes(STARTED_ANEW);
-                world.restart(id);
-            }
-        }
+            port.is_some_and(|port| ones.iter().any(|one| port.poisoned(one.drawn.group).is_some()))
+        });
     }
 
     /// The nodes that run on the disk that they began with.

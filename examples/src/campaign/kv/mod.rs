@@ -9,6 +9,7 @@ pub use clients::Asked;
 pub use registers::{Change, Fuse, Operation, Registers};
 
 use crate::campaign::describe_replica;
+use crate::campaign::fire::{self, STARTED_ANEW};
 pub(super) use clients::{Client, Moment, PATHS as CLIENT_PATHS};
 use quorate::raft::{Raft, RaftHandle, RaftPort, Stateless};
 use quorate::sim::linearizability::{Kv, Verdict, check};
@@ -18,9 +19,6 @@ use std::time::Duration;
 
 /// Tries of the search for an order; histories here are short, so that it ends long before.
 const STEPS_MAX: u64 = 10_000_000;
-
-/// The path of a node that is restarted since its state machine panicked.
-const STARTED_ANEW: &str = "a node whose state machine panicked starts anew";
 
 /// The workload, on nodes whose application has a handle to the registers.
 pub struct KvWorkload<A> {
@@ -108,26 +106,12 @@ impl<A: 'static> KvWorkload<A> {
         self
     }
 
-    /// Lights a fuse, and starts nodes anew whose state machine is gone.
     fn play_with_fire(&mut self, world: &mut World<A>) {
-        if self.fuses.is_empty() {
-            return;
-        }
-        if !self.over
-            && self.rng.chance(0.01)
-            && let Some(fuse) = self.rng.pick(&self.fuses)
-        {
-            fuse.light();
-        }
-        for id in self.nodes.clone() {
-            let port = world.host(id).and_then(|host| host.port::<RaftPort<Registers>>(self.scope));
-            let is_gone = port.is_some_and(|port| port.poisoned().is_some());
-            // Not at once: a node that votes and stores but cannot apply has to be lived with.
-            if is_gone && (self.over || self.rng.chance(0.02)) {
-                world.sometimes(STARTED_ANEW);
-                world.restart(id);
-            }
-        }
+        let scope = self.scope;
+        fire::play(world, &self.fuses, &self.nodes, self.over, &mut self.rng, |world, id| {
+            let port = world.host(id).and_then(|host| host.port::<RaftPort<Registers>>(scope));
+            port.is_some_and(|port| port.poisoned().is_some())
+        });
     }
 
     /// Has a leader hand over now and then, to somebody or to whoever is furthest.
