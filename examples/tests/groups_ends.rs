@@ -184,6 +184,14 @@ fn a_group_whose_leader_removed_it_is_led_by_another_though_the_two_share_nothin
     assert!(many.leader(1).is_some(), "nobody leads, and those that are left sleep on");
 }
 
+/// The second node is put back to the copy of its disk, and the leader on the first one notices.
+fn finds_out_an_old_disk(mut many: Many) {
+    assert!(many.world.old_disk(NODES[1]));
+    many.world.run_for(Duration::from_secs(3));
+    let status = many.world.app(NODES[0]).group(0).status();
+    assert_eq!(many.world.finish(status).unwrap().rolled_back, [NODES[1]]);
+}
+
 #[test]
 fn an_old_disk_that_lacks_what_it_acknowledged_is_found_out_by_a_leader_that_slept() {
     let mut many = asleep(6, 1);
@@ -191,10 +199,7 @@ fn an_old_disk_that_lacks_what_it_acknowledged_is_found_out_by_a_leader_that_sle
     let proposed = many.world.app(NODES[0]).group(0).propose(5);
     assert_eq!(many.world.finish(proposed), Ok(5));
     assert!(many.until(PATIENCE, Many::is_asleep).is_some());
-    assert!(many.world.old_disk(NODES[1]));
-    many.world.run_for(Duration::from_secs(3));
-    let status = many.world.app(NODES[0]).group(0).status();
-    assert_eq!(many.world.finish(status).unwrap().rolled_back, [NODES[1]]);
+    finds_out_an_old_disk(many);
 }
 
 #[test]
@@ -205,10 +210,7 @@ fn an_old_disk_whose_life_is_counted_lower_is_found_out_by_a_leader_that_slept()
         many.world.restart(NODES[1]);
         assert!(many.until(PATIENCE, Many::is_asleep).is_some());
     }
-    assert!(many.world.old_disk(NODES[1]));
-    many.world.run_for(Duration::from_secs(3));
-    let status = many.world.app(NODES[0]).group(0).status();
-    assert_eq!(many.world.finish(status).unwrap().rolled_back, [NODES[1]]);
+    finds_out_an_old_disk(many);
 }
 
 #[test]

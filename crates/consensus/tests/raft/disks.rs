@@ -1,7 +1,7 @@
 //! Ports on disks that refuse, are full, or hang: what is tried again, and what waits meanwhile.
 
 use crate::hosts::{Hosts, WORK};
-use crate::ports::{add, other_than, three};
+use crate::ports::{add, hasty, led, other_than, three};
 use crate::tally::{Do, Tally};
 use quorate_consensus::groups::{Groups, GroupsConfig, GroupsHandle, GroupsPort};
 use quorate_consensus::raft::{Founding, RaftConfig, RaftNotice};
@@ -10,10 +10,7 @@ use quorate_core::{BlobId, Blobs, HostBuilder, NoDecider, NodeId};
 // In place of a damaged one, and nothing else would bring about another try.
 #[test]
 fn a_leader_that_cannot_write_another_snapshot_in_place_of_a_damaged_one_tries_again() {
-    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
-    let mut hosts = three(config);
-    let leader = hosts.elect();
-    let late = other_than(&hosts, &[leader]);
+    let (mut hosts, leader, late) = led(hasty());
     hosts.crash(late);
     for number in 0..20 {
         add(&mut hosts, leader, number);
@@ -35,10 +32,7 @@ fn a_leader_that_cannot_write_another_snapshot_in_place_of_a_damaged_one_tries_a
 // Its disk refuses to read the state to begin with, then takes a newer one from the leader, and refuses to read that, too.
 #[test]
 fn a_replica_that_could_not_restore_what_a_leader_sent_begins_with_its_own_state_all_the_same() {
-    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
-    let mut hosts = three(config);
-    let leader = hosts.elect();
-    let late = other_than(&hosts, &[leader]);
+    let (mut hosts, leader, late) = led(hasty());
     for number in 0..20 {
         add(&mut hosts, leader, number);
     }
@@ -94,10 +88,7 @@ fn a_replica_that_cannot_read_its_state_votes_and_does_not_lead() {
 // A place that cannot be read today cannot be read tomorrow.
 #[test]
 fn a_leader_whose_snapshot_has_a_bad_place_makes_another_and_sends_that() {
-    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
-    let mut hosts = three(config);
-    let leader = hosts.elect();
-    let late = other_than(&hosts, &[leader]);
+    let (mut hosts, leader, late) = led(hasty());
     hosts.crash(late);
     (0..20).for_each(|number| add(&mut hosts, leader, number));
     let blob = hosts.raft(leader).snapshot().unwrap().blob;
@@ -111,8 +102,7 @@ fn a_leader_whose_snapshot_has_a_bad_place_makes_another_and_sends_that() {
 
 #[test]
 fn a_follower_whose_half_of_a_snapshot_has_a_bad_place_begins_anew_in_another_one() {
-    let config =
-        RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, chunk_bytes: 4, ..RaftConfig::default() };
+    let config = RaftConfig { chunk_bytes: 4, ..hasty() };
     // While it is taken, and when all of it is there.
     for is_whole in [false, true] {
         let mut hosts = three(config.clone());
@@ -143,11 +133,7 @@ fn a_follower_whose_half_of_a_snapshot_has_a_bad_place_begins_anew_in_another_on
 // Whatever a leader asks again while its disk hangs: nothing is read for a follower more than once.
 #[test]
 fn pieces_that_a_hanging_disk_is_asked_for_again_are_not_heaped_up() {
-    let config =
-        RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, chunk_bytes: 4, ..RaftConfig::default() };
-    let mut hosts = three(config);
-    let leader = hosts.elect();
-    let late = other_than(&hosts, &[leader]);
+    let (mut hosts, leader, late) = led(RaftConfig { chunk_bytes: 4, ..hasty() });
     hosts.crash(late);
     for number in 0..50 {
         add(&mut hosts, leader, number);
@@ -172,7 +158,7 @@ fn pieces_that_a_hanging_disk_is_asked_for_again_are_not_heaped_up() {
 /// A node with one group, which has a snapshot, and more to be done, for which so many jobs were run.
 fn one_group(jobs: usize) -> (Hosts, GroupsHandle<Tally>) {
     let mut hosts = Hosts::new(1, 1, |id, _| {
-        let raft = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+        let raft = hasty();
         let config = GroupsConfig { raft, ..GroupsConfig::default() };
         let port = GroupsPort::new(|_| Tally::default(), &config);
         let mut builder = HostBuilder::new();

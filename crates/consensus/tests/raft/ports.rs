@@ -29,6 +29,19 @@ pub(crate) fn other_than(hosts: &Hosts, ids: &[NodeId]) -> NodeId {
     hosts.nodes.keys().copied().find(|id| !ids.contains(id)).unwrap()
 }
 
+/// A snapshot every few entries.
+pub(crate) fn hasty() -> RaftConfig {
+    RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() }
+}
+
+/// Three, their leader, and one of the others.
+pub(crate) fn led(config: RaftConfig) -> (Hosts, NodeId, NodeId) {
+    let mut hosts = three(config);
+    let leader = hosts.elect();
+    let late = other_than(&hosts, &[leader]);
+    (hosts, leader, late)
+}
+
 // 26. [S] A restarted node serves nothing until its state machine is whole.
 #[test]
 pub fn a_restarted_node_serves_nothing_until_its_state_machine_is_whole() {
@@ -293,7 +306,7 @@ fn a_snapshot_is_taken_after_so_many_entries_or_so_many_bytes() {
 // Its votes and its log are in its journal and are as good as before; its state is nowhere.
 #[test]
 fn a_replica_whose_snapshot_is_lost_at_a_start_serves_nothing_and_votes() {
-    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+    let config = hasty();
     let mut hosts = three(config);
     let leader = hosts.elect();
     for number in 0..20 {
@@ -344,7 +357,7 @@ fn a_disk_that_refuses_to_read_the_snapshot_at_a_start_is_asked_again() {
 // The log stays, and everything goes on; the next trigger is another try.
 #[test]
 fn a_snapshot_that_cannot_be_written_costs_nothing_but_its_time() {
-    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
+    let config = hasty();
     let mut hosts = three(config);
     let leader = hosts.elect();
     hosts.nodes.get_mut(&leader).unwrap().objects.refuses = true;
@@ -367,10 +380,7 @@ fn a_snapshot_that_cannot_be_written_costs_nothing_but_its_time() {
 // The disk of a leader loses its snapshot: it makes another one of its state, for those who need one.
 #[test]
 fn a_leader_whose_snapshot_is_damaged_makes_another_and_sends_that() {
-    let config = RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, ..RaftConfig::default() };
-    let mut hosts = three(config);
-    let leader = hosts.elect();
-    let late = other_than(&hosts, &[leader]);
+    let (mut hosts, leader, late) = led(hasty());
     hosts.crash(late);
     for number in 0..20 {
         add(&mut hosts, leader, number);
@@ -387,11 +397,7 @@ fn a_leader_whose_snapshot_is_damaged_makes_another_and_sends_that() {
 // While a disk says no the leader asks and the follower answers; nothing is lost, and what was stored is gone on with.
 #[test]
 fn a_follower_whose_disk_refuses_pieces_goes_on_when_it_takes_them() {
-    let config =
-        RaftConfig { snapshot_log_entries: 8, trailing_entries: 0, chunk_bytes: 4, ..RaftConfig::default() };
-    let mut hosts = three(config);
-    let leader = hosts.elect();
-    let late = other_than(&hosts, &[leader]);
+    let (mut hosts, leader, late) = led(RaftConfig { chunk_bytes: 4, ..hasty() });
     hosts.crash(late);
     for number in 0..50 {
         add(&mut hosts, leader, number);
