@@ -152,6 +152,19 @@ impl Log {
         self.batches.range(at..).take_while(move |batch| batch.first() <= last)
     }
 
+    /// The base of a log that keeps, of the batches up to the one that holds `last`, no more than so many bytes: whole ones only.
+    pub fn base_within(&self, last: Index, bytes_max: usize) -> Index {
+        let Some(at) = self.batch_at(last) else { return self.base.index };
+        let mut bytes = 0;
+        for batch in self.batches.range(..=at).rev() {
+            bytes += batch.len();
+            if bytes > bytes_max {
+                return batch.last().min(last);
+            }
+        }
+        self.base.index
+    }
+
     /// The entry at `index`.
     pub fn entry(&self, index: Index) -> Option<Entry<'_>> {
         self.batches[self.batch_at(index)?].entries().find(|entry| entry.index == index)
