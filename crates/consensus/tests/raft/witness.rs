@@ -514,3 +514,37 @@ fn a_witness_that_was_away_is_sent_what_a_voter_lacks_and_no_snapshot_in_its_pla
     assert_eq!(commands(&cluster, behind), 60);
     assert!(cluster.raft(behind).commit() > committed);
 }
+
+// Told apart before anything is founded: a cluster that nobody can lead would have to be thrown away.
+#[test]
+fn founders_that_are_all_witnesses_found_nothing_and_say_why() {
+    let mut cluster = Cluster::empty(RaftConfig::default());
+    for id in ids(3) {
+        cluster.add_as(true, id, Founding::Found(ids(3)), JournalId(u128::from(id.0)));
+    }
+    cluster.pass(3_000);
+    for id in ids(3) {
+        let raft = cluster.raft(id);
+        let founding = raft.founding().expect("it founds");
+        assert!(founding.only_witnesses && founding.missing.is_empty() && founding.disagreeing.is_empty());
+        assert!(!raft.is_founded());
+        let told = cluster.take_events(id).iter().filter(|event| **event == Event::OnlyWitnesses).count();
+        assert!((1..=2).contains(&told), "{told} times");
+    }
+    // In another life they meet again, and know again.
+    cluster.crash(NodeId(1));
+    cluster.start(NodeId(1));
+    cluster.pass(1_000);
+    assert!(cluster.raft(NodeId(1)).founding().is_some_and(|founding| founding.only_witnesses));
+    assert!(cluster.take_events(NodeId(1)).contains(&Event::OnlyWitnesses));
+    // While one is missing nobody knows; with one that has state they found.
+    let mut cluster = Cluster::empty(RaftConfig::default());
+    for id in [1, 2].map(NodeId) {
+        cluster.add_as(true, id, Founding::Found(ids(3)), JournalId(u128::from(id.0)));
+    }
+    cluster.pass(1_000);
+    assert!(cluster.raft(NodeId(1)).founding().is_some_and(|founding| !founding.only_witnesses));
+    cluster.add(NodeId(3), Founding::Found(ids(3)), JournalId(3));
+    assert_eq!(cluster.elect(), NodeId(3));
+    assert_eq!(cluster.raft(NodeId(1)).founding(), None);
+}

@@ -167,6 +167,8 @@ pub enum RaftNotice {
         /// Why.
         why: String,
     },
+    /// All founders have met, and all of them are witnesses: nothing is founded.
+    OnlyWitnesses,
     /// The state was replaced by a leader's snapshot.
     Installed {
         /// The last entry it stands for.

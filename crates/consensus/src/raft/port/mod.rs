@@ -41,7 +41,7 @@ use machine::{Frozen, Machine, Outcome, Unthawed};
 use objects::{Errand, Errands, Objects};
 use promises::{Promises, Waiter, reason};
 use quorate_core::{
-    Answer, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, ScopeId, StateMachine, Time,
+    Alarm, Answer, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, ScopeId, StateMachine, Time,
 };
 use sessions::{Bounds, Envelope, Sessions};
 use std::collections::VecDeque;
@@ -50,6 +50,9 @@ use through_leader::ThroughLeader;
 
 /// Entries of one apply job: short enough for reads to come in between.
 const APPLY_BYTES: usize = 1 << 20;
+
+/// Why a founding comes to nothing.
+const ONLY_WITNESSES: &str = "all founders are witnesses, and nobody could lead: empty their directories and found with one that has state";
 
 /// Holds a [`StateMachine`], and what its leader decides, behind a [`Raft`].
 pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
@@ -331,6 +334,10 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                     self.refuse_read(request, reason(why));
                 }
             }
+            Event::OnlyWitnesses => {
+                cx.notice(RaftNotice::OnlyWitnesses);
+                cx.notice(Alarm::new(ONLY_WITNESSES));
+            }
             Event::Restore(snapshot) => {
                 self.committed = self.committed.max(snapshot.last.index);
                 self.incoming = Some((snapshot, false));
@@ -432,6 +439,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
         self.promises.expire(cx.now);
         self.leaderless.expire(cx.now, || match cx.protocol.founding() {
+            Some(founding) if founding.only_witnesses => Reason::Refused(ONLY_WITNESSES.into()),
             Some(founding) => Reason::Founding(founding.missing),
             None => Reason::NotLeader(None),
         });
