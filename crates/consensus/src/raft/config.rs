@@ -33,7 +33,8 @@ pub struct RaftConfig {
     pub snapshot_inflight_max: usize,
     /// The pace at which a snapshot is sent, a follower. Default 64 MiB a second (guess: half of a gigabit link).
     pub snapshot_bytes_per_second: u64,
-    /// The largest snapshot that is accepted from a leader, in bytes. Default 1 GiB.
+    /// The largest snapshot, in bytes: none is accepted from a leader beyond it, and so none is taken. A state that needs more stops
+    /// compaction, and the log grows: see `not_taken` of [`RaftStatus`](super::RaftStatus). Default 1 GiB.
     pub snapshot_bytes_max: u64,
     /// A snapshot is taken when this many bytes of log were applied since the last. Default 4 MiB (guess).
     pub snapshot_log_bytes: usize,

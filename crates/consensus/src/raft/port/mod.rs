@@ -21,11 +21,12 @@ mod propose;
 mod reads;
 mod sessions;
 mod stream;
+mod taking;
 mod through_leader;
 mod witness;
 
 pub(crate) use ask::Ask;
-pub use ask::{QuorumReport, RaftNotice, RaftStatus, Read};
+pub use ask::{NotTaken, QuorumReport, RaftNotice, RaftStatus, Read};
 pub(crate) use folded::FoldedPort;
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
@@ -46,6 +47,7 @@ use quorate_core::{
 use sessions::{Bounds, Envelope, Sessions};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use taking::Failures;
 use through_leader::ThroughLeader;
 
 /// Entries of one apply job: short enough for reads to come in between.
@@ -58,6 +60,8 @@ const ONLY_WITNESSES: &str = "all founders are witnesses, and nobody could lead:
 pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     /// At home; `None` while a job has it.
     machine: Option<Machine<S>>,
+    /// How far it had come when a job took it, and how many sessions were open.
+    lent: (LogId, usize),
     decider: D,
     config: Arc<RaftConfig>,
     promises: Promises<S::Reply>,
@@ -99,6 +103,8 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     /// A view that no job serialises yet, and the number of the object that it becomes.
     frozen: Option<(Frozen<S::Frozen>, u64)>,
     serialising: bool,
+    /// Snapshots that could not be taken, if there are any.
+    not_taken: Option<Box<Failures>>,
     leading: Option<Leading>,
     /// The term of the last leader that was known.
     led: Term,
@@ -126,7 +132,7 @@ enum Done<S: StateMachine> {
     Applied { machine: Machine<S>, outcomes: Vec<(LogId, Outcome<S::Reply>)>, bytes: usize, entries: u64 },
     Thawed { machine: Machine<S>, snapshot: Snapshot, result: Result<(), Unthawed>, answer: bool },
     Frozen { machine: Machine<S>, frozen: Frozen<S::Frozen>, blob: u64 },
-    Serialised { at: LogId, blob: u64, written: Result<(u64, u32), String> },
+    Serialised { at: LogId, blob: u64, written: Result<(u64, u32), NotTaken> },
 }
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
@@ -144,6 +150,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     fn around(machine: Option<Machine<S>>, decider: D, config: Arc<RaftConfig>) -> Self {
         RaftPort {
             machine,
+            lent: (LogId::ZERO, 0),
             decider,
             config,
             promises: Promises::new(),
@@ -170,6 +177,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             objects: Objects::default(),
             frozen: None,
             serialising: false,
+            not_taken: None,
             leading: None,
             led: 0,
             poisoned: None,
@@ -179,6 +187,13 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// The state and the last entry applied to it, unless a job has it at the moment.
     pub fn state(&self) -> Option<(&S, LogId)> {
         self.machine.as_ref().map(|machine| (&machine.state, machine.applied))
+    }
+
+    /// The state machine, for a job. How far it is meanwhile is still known.
+    fn lend(&mut self) -> Option<Machine<S>> {
+        let machine = self.machine.take()?;
+        self.lent = (machine.applied, machine.sessions.len());
+        Some(machine)
     }
 
     /// Why the scope takes nothing any more, if it does not.
