@@ -1,12 +1,16 @@
 //! Voters without state.
 
 use crate::cluster::{Cluster, ids};
+use crate::hosts::{Hosts, WORK};
 use crate::made;
+use crate::ports::take;
 use quorate_consensus::raft::{
     AppendReply, Batches, Change, Cmd, Event, Founding, LogId, LostForGood, Msg, NotChanged, NotRecovered,
-    Outcome, Raft, RaftConfig, RaftConfigError, Record, Remains, Survivor,
+    Outcome, Raft, RaftConfig, RaftConfigError, RaftNotice, RaftPort, Record, Remains, Survivor,
+    WitnessHandle,
 };
-use quorate_core::{Corrupt, Input, JournalId, NodeId, Turn, TurnLimits};
+use quorate_core::{Alarm, Corrupt, HostBuilder, Input, JournalId, NodeId, Turn, TurnLimits};
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -547,4 +551,27 @@ fn founders_that_are_all_witnesses_found_nothing_and_say_why() {
     cluster.add(NodeId(3), Founding::Found(ids(3)), JournalId(3));
     assert_eq!(cluster.elect(), NodeId(3));
     assert_eq!(cluster.raft(NodeId(1)).founding(), None);
+}
+
+#[test]
+fn whoever_asks_one_of_founders_that_are_all_witnesses_is_told_so() {
+    let mut hosts = Hosts::new(3, 1, |id, _| {
+        let raft = Raft::witness(id, RaftConfig::default(), Founding::Found(ids(3))).unwrap();
+        let mut builder = HostBuilder::new();
+        builder.scope(WORK, raft, RaftPort::of_witness(RaftConfig::default()));
+        builder.build().unwrap()
+    });
+    hosts.pass(1_000);
+    let one = hosts.nodes.get_mut(&NodeId(1)).unwrap();
+    let handle = WitnessHandle::new(one.door.clone(), WORK);
+    let told = std::mem::take(&mut one.notices);
+    let told: Vec<&dyn Any> = told.iter().map(|(_, notice)| &**notice as &dyn Any).collect();
+    assert!(told.iter().any(|notice| notice.downcast_ref() == Some(&RaftNotice::OnlyWitnesses)));
+    let alarms: Vec<&Alarm> = told.iter().filter_map(|notice| notice.downcast_ref()).collect();
+    assert!((1..=2).contains(&alarms.len()), "{alarms:?}");
+    let (leader, status) = (handle.leader(), handle.status());
+    hosts.pass(11_000);
+    let why = take(leader).unwrap_err().to_string();
+    assert!(why.contains("all founders are witnesses"), "{why}");
+    assert!(take(status).unwrap().founding.is_some_and(|founding| founding.only_witnesses));
 }
