@@ -192,7 +192,7 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
                 if script.flag() { Ok(script.number(near.commit)) } else { Err(NotPlaced::NotLeader(None)) };
             Msg::ReadIndexReply { request: script.number(0), index }
         }
-        22 => Msg::RolledBack { group, journal: JournalId(script.number(1).into()) },
+        22 => Msg::RolledBack { group, journal: Box::new(JournalId(script.number(1).into())) },
         23 => Msg::Held { group, term, upto: script.number(near.commit) },
         21 if script.flag() => Msg::LedBy { group, leader: NodeId(script.number(1)) },
         _ => Msg::Join,
@@ -235,7 +235,7 @@ pub fn record(script: &mut Script<'_>, near: &Near) -> Option<Record> {
             if total % 2 == 1 { Record::Receiving(snapshot) } else { Record::Snapshot(snapshot) }
         }
         8 => Record::Begins(near.id(script)),
-        9 => Record::RolledBack { journal: JournalId(script.number(1).into()) },
+        9 => Record::RolledBack { journal: Box::new(JournalId(script.number(1).into())) },
         10 => Record::Witness,
         _ => Record::AllMet,
     })

@@ -89,8 +89,8 @@ pub enum Msg {
     RolledBack {
         /// The cluster's name.
         group: u64,
-        /// The journal that it is of.
-        journal: JournalId,
+        /// The journal that it is of. (In a box, or its alignment would make every message longer.)
+        journal: Box<JournalId>,
     },
     /// Where there are witnesses: every voter with state has the log on disk up to here.
     Held {
@@ -380,7 +380,7 @@ impl Wire for Msg {
                 to.part(&Part::ReadIndexReply { request: *request, index: *index })
             }
             Msg::RolledBack { group, journal } => {
-                to.part(&Part::RolledBack { group: *group, journal: *journal })
+                to.part(&Part::RolledBack { group: *group, journal: **journal })
             }
             Msg::TakeOver { group, term } => to.part(&Part::TakeOver { group: *group, term: *term }),
             Msg::Held { group, term, upto } => {
@@ -429,7 +429,7 @@ impl Wire for Msg {
             Part::Join => Msg::Join,
             Part::LedBy { group, leader } => Msg::LedBy { group, leader },
             Part::Pins { founders, digest, ask } => Msg::Pins { founders, digest, ask },
-            Part::RolledBack { group, journal } => Msg::RolledBack { group, journal },
+            Part::RolledBack { group, journal } => Msg::RolledBack { group, journal: journal.into() },
             Part::Resigned { group, term } => Msg::Resigned { group, term },
             Part::Pull { group, after } => Msg::Pull { group, after },
             Part::Pulled { group, after, last, batches } => {

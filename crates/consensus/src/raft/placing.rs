@@ -18,6 +18,11 @@ impl Raft {
         };
         // A place in the log is no promise that it will be committed there.
         cx.emit_now(Event::Placed { first, count, placed });
+        // Whoever proposes has gathered what came in this turn; what others forward waits for the next proposal, or for the
+        // end of the turn.
+        if placed.is_ok() && self.has_room() {
+            self.seal(cx);
+        }
     }
 
     pub(super) fn on_forward(&mut self, from: NodeId, forward: Forward, cx: &mut Cx<'_, Raft>) {
