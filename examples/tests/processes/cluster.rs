@@ -84,6 +84,11 @@ impl Cluster {
         }
     }
 
+    /// Snapshots on its disk.
+    pub fn snapshots(&self, id: u64) -> usize {
+        std::fs::read_dir(self.dir.path().join(id.to_string()).join("blobs")).unwrap().count()
+    }
+
     /// As `kill -9` does.
     pub fn kill(&self, id: u64) {
         let process = self.nodes.lock().unwrap()[id as usize - 1].take();

@@ -82,5 +82,7 @@ fn killed_in_turn(witness: Option<u64>) {
     if let Some(id) = witness {
         assert_eq!(cluster.talk(id).unwrap().ask("get 1 local").unwrap(), "no - a witness has no state");
         assert_ne!(cluster.leader(), id);
+        let snapshots = NODES.map(|id| cluster.snapshots(id) > 0);
+        assert_eq!(snapshots, NODES.map(|other| other != id), "the others take some of their states");
     }
 }
