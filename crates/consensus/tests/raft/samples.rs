@@ -107,7 +107,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("receiving", Record::Receiving(snapshot)),
         ("begins", Record::Begins(LogId::new(3, 450))),
         ("all-met", Record::AllMet),
-        ("rolled-back", Record::RolledBack { journal: JournalId(u128::MAX - 300).into() }),
+        ("rolled-back", Record::RolledBack { journal: JournalId(u128::MAX - 300) }),
         ("witness", Record::Witness),
     ]
 }
