@@ -261,6 +261,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_in_so_many_bytes_is_whole_batches_and_as_many_as_fit() {
+        let log = sample();
+        for (last, bytes_max) in (1..=8).flat_map(|last| (0..20).map(move |bytes_max| (last, bytes_max))) {
+            let base = log.base_within(last, bytes_max);
+            // The naive twin: the lowest base that is the end of a batch, or nothing at all, with few enough bytes behind it.
+            let kept = |base| -> usize {
+                let whole = log.batches().filter(|b| b.first() > base && b.first() <= last);
+                whole.map(Batch::len).sum()
+            };
+            let ends = [0].into_iter().chain(log.batches().map(Batch::last)).filter(|end| *end <= last);
+            let expected = ends.chain([last]).find(|base| kept(*base) <= bytes_max);
+            assert_eq!(Some(base), expected, "{bytes_max} bytes up to {last}");
+        }
+        assert_eq!(Log::default().base_within(3, 0), 0);
+    }
+
+    #[test]
     fn the_hint_of_a_conflict_is_the_last_entry_of_no_later_term() {
         let log = sample();
         assert_eq!(log.last_upto(8, 3), LogId::new(2, 4));
