@@ -18,8 +18,7 @@ impl Raft {
         };
         // A place in the log is no promise that it will be committed there.
         cx.emit_now(Event::Placed { first, count, placed });
-        // Whoever proposes has gathered what came in this turn; what others forward waits for the next proposal, or for the
-        // end of the turn.
+        // Whoever proposes has gathered what came in this turn. What others pass on waits for that, or for the turn's end.
         if placed.is_ok() && self.has_room() {
             self.seal(cx);
         }
