@@ -235,7 +235,7 @@ pub fn record(script: &mut Script<'_>, near: &Near) -> Option<Record> {
             if total % 2 == 1 { Record::Receiving(snapshot) } else { Record::Snapshot(snapshot) }
         }
         8 => Record::Begins(near.id(script)),
-        9 => Record::RolledBack { journal: Box::new(JournalId(script.number(1).into())) },
+        9 => Record::RolledBack { journal: JournalId(script.number(1).into()) },
         10 => Record::Witness,
         _ => Record::AllMet,
     })
