@@ -82,6 +82,11 @@ impl Raft {
             Record::Entries(batch) if batch.term() > self.known_term() => {
                 return Err(Corrupt::new(format!("{} in term {}", batch.last_id(), self.term)));
             }
+            // It stands in front, in the place of all that was before the entries which are left. One behind them would stay
+            // when the next one takes its place, and stand behind that.
+            Record::Snapshot(snapshot) if self.log.batches().next().is_some() => {
+                return Err(Corrupt::new(format!("a snapshot of {} behind entries", snapshot.last)));
+            }
             Record::Snapshot(snapshot) => {
                 // One takes the place of another together with all that stood before it.
                 if snapshot.last.index < self.commit {

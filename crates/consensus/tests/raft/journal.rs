@@ -183,6 +183,17 @@ fn a_journal_whose_log_begins_where_no_snapshot_ends_is_refused() {
     }
 }
 
+// When the next one takes its place what stood before goes, and it would stand behind that. Found by `raft_replay`.
+#[test]
+fn a_journal_with_a_snapshot_behind_entries_is_refused() {
+    let snapshot = |index| Record::Snapshot(snapshot(LogId::new(1, index), b"s"));
+    let before = [snapshot(1), Record::Begins(LogId::ZERO), Record::Entries(entries(1, 1, 2))];
+    assert!(replayed(&before).is_ok());
+    for index in 1..=3 {
+        assert!(replayed(&[&before[..], &[snapshot(index)]].concat()).is_err());
+    }
+}
+
 // Else it might lead in a term below those of its log, and terms would fall behind it.
 #[test]
 fn a_journal_with_something_of_a_term_that_it_never_reached_is_refused() {
