@@ -4,7 +4,7 @@ use super::state::{Awake, Slot, State};
 use super::step::GROUPS_PER_STEP;
 use super::{Event, GroupId, Groups, NotCreated, Record};
 use crate::raft::{Founding, Raft};
-use quorate_core::{Cx, Input, Time};
+use quorate_core::{Cx, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Awake {
@@ -17,6 +17,7 @@ impl Awake {
             links_seen: 0,
             active_at: Time::ZERO,
             asking: None,
+            has_news: false,
             restless: 0,
         }
     }
@@ -54,15 +55,9 @@ impl Groups {
 
     /// The port is told of it, and its replica starts, if that was not done yet.
     pub(super) fn open(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        let Some(boot) = self.boot else { return };
-        let Some(awake) = self.awake_mut(group) else { return };
-        if std::mem::replace(&mut awake.started, true) {
-            return;
+        if let Some(slot) = self.slots.get_mut(&group) {
+            self.common.open(group, slot, cx);
         }
-        // News of what is here, no promise.
-        cx.emit_now(Event::Opened { group });
-        self.enter(group, Input::Start(boot), cx);
-        cx.emit_now(Event::Woken { group });
     }
 
     pub(super) fn on_create(&mut self, group: GroupId, founding: Founding, cx: &mut Cx<'_, Groups>) {
@@ -89,7 +84,7 @@ impl Groups {
         if self.gone.contains(&group) {
             return Err(NotCreated::Removed);
         }
-        if self.slots.len() >= self.config.groups_max {
+        if self.slots.len() >= self.common.config.groups_max {
             return Err(NotCreated::TooMany);
         }
         if !founding.validated()?.contains(&self.id) && matches!(founding, Founding::Found(_)) {
@@ -98,7 +93,7 @@ impl Groups {
         let mut raft = Raft::new(self.id, self.raft.clone(), founding.clone())?;
         raft.share_beats();
         let record = Record::Created { group, founding };
-        self.rewrite.wrote(record.bytes());
+        self.common.rewrite.wrote(record.bytes());
         let mark = cx.append(record);
         self.slots.insert(group, Slot::of(raft, mark));
         self.open(group, cx);
@@ -110,7 +105,7 @@ impl Groups {
         // Whether it was here or not: it never will be.
         if self.gone.insert(group) {
             let record = Record::Removed { group };
-            self.rewrite.wrote(record.bytes());
+            self.common.rewrite.wrote(record.bytes());
             cx.append(record);
             self.drop_slot(group);
         }
@@ -123,8 +118,8 @@ impl Groups {
         let Some(mut slot) = self.slots.remove(&group) else { return };
         match &mut slot.state {
             State::Awake(awake) => {
-                self.agenda.forget(group, &mut awake.place);
-                self.gate.leave(&mut awake.pass);
+                self.common.agenda.forget(group, &mut awake.place);
+                self.common.gate.leave(&mut awake.pass);
             }
             State::Asleep(asleep) => {
                 self.asleep -= 1;

@@ -22,12 +22,14 @@
 mod agenda;
 mod beats;
 mod cmd;
+mod common;
 mod config;
 mod gate;
 mod ids;
 mod life;
 mod msg;
 mod mutation;
+mod news;
 mod port;
 mod post;
 mod record;
@@ -39,7 +41,7 @@ mod step;
 pub use cmd::{Cmd, Event, NotCreated};
 pub use config::{GroupsConfig, GroupsConfigError};
 pub use ids::{GroupId, group_of_key};
-pub use msg::{Beat, Claim, Digest, Doze, Msg};
+pub use msg::{Beat, Claim, Committed, Digest, Doze, Msg};
 #[cfg(not(feature = "mutations"))]
 use mutation::GroupsMutation;
 #[cfg(feature = "mutations")]

@@ -1,7 +1,7 @@
 //! What nodes tell each other about their groups.
 
 use super::{GroupId, post::BUNDLE_MAX};
-use crate::raft::{self, LogId, Term};
+use crate::raft::{self, Index, LogId, Term};
 use quorate_core::{Class, Decoder, Encoder, Wire, WireError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub enum Msg {
     /// The receiver sleeps in these groups as if the sender led them, or followed it in them, and that is not so, or not
     /// up to there.
     NotSo(Arc<[GroupId]>),
+    /// What is committed in groups that the sender leads: of each an append without entries, told in short.
+    Committed(Arc<[Committed]>),
 }
 
 /// Sleeping groups that two nodes share, as the sender sees them.
@@ -75,6 +77,19 @@ pub struct Claim {
     pub last: LogId,
 }
 
+/// A leader tells how far its group is committed, up to an entry of its own term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Committed {
+    /// The group.
+    pub group: GroupId,
+    /// The name of its cluster.
+    pub cluster: u64,
+    /// The leader's term, and the entry's.
+    pub term: Term,
+    /// The entry.
+    pub index: Index,
+}
+
 #[derive(Serialize, Deserialize)]
 enum Part {
     One(GroupId),
@@ -83,6 +98,7 @@ enum Part {
     Doze(Vec<Doze>),
     Dozed(Vec<(GroupId, u64)>),
     NotSo(Vec<GroupId>),
+    Committed(Vec<Committed>),
 }
 
 /// No more than is ever put together: each takes a step, and a frame has room for many more.
@@ -108,6 +124,7 @@ impl Wire for Msg {
             Msg::Doze(all) => to.part(&Part::Doze(all.to_vec())),
             Msg::Dozed(all) => to.part(&Part::Dozed(all.to_vec())),
             Msg::NotSo(groups) => to.part(&Part::NotSo(groups.to_vec())),
+            Msg::Committed(all) => to.part(&Part::Committed(all.to_vec())),
         }
     }
 
@@ -141,6 +158,10 @@ impl Wire for Msg {
             Part::NotSo(groups) => {
                 bounded(groups.len())?;
                 Msg::NotSo(groups.into())
+            }
+            Part::Committed(all) => {
+                bounded(all.len())?;
+                Msg::Committed(all.into())
             }
         })
     }

@@ -92,6 +92,12 @@ impl Raft {
             && self.may_stand()
     }
 
+    /// Whether this leader would tell its followers soon what is committed; from now on it does not, as somebody else does.
+    pub(crate) fn take_notice(&mut self) -> bool {
+        let Role::Leader(leader) = &mut self.role else { return false };
+        std::mem::replace(&mut leader.notice_at, Time::NEVER) != Time::NEVER
+    }
+
     /// Whether this peer has everything that this leader has, on the disk that its link speaks for, and has answered since
     /// it was spoken to last: so nothing is on its way to it.
     pub(crate) fn is_equal(&self, id: NodeId) -> bool {

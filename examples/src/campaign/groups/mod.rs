@@ -139,6 +139,7 @@ fn sieve_one(world: &mut World<App>, group: u64, mut rng: Rng) {
         Msg::Doze(all) => all.iter().any(|doze| doze.group.0 == group),
         Msg::Dozed(all) => all.iter().any(|(of, _)| of.0 == group),
         Msg::NotSo(all) => all.iter().any(|of| of.0 == group),
+        Msg::Committed(all) => all.iter().any(|one| one.group.0 == group),
         Msg::Beat(_) => false,
     };
     world.filter(move |passing| {

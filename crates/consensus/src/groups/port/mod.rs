@@ -223,8 +223,7 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
             }
             Ask::Status { promise } => promise.done(GroupsStatus::of(cx.protocol)),
             Ask::Look { from, most, promise } => {
-                let groups = cx.protocol.groups().filter(|group| *group >= from).take(most);
-                promise.done(groups.filter_map(|group| cx.protocol.look(group)).collect());
+                promise.done(cx.protocol.look_from(from).take(most).collect());
             }
         }
     }
