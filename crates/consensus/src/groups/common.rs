@@ -4,6 +4,7 @@
 
 use super::agenda::Agenda;
 use super::gate::Gate;
+use super::loads::Load;
 use super::news::News;
 use super::post::Post;
 use super::rewrite::Rewrite;
@@ -29,6 +30,8 @@ pub(super) struct Common {
     pub inner: Outbox<Raft>,
     pub effects: Vec<Effect<Raft>>,
     pub post: Post,
+    /// Appends that wait for the end of the step.
+    pub loads: Vec<Load>,
     pub news: News,
     pub counters: GroupsCounters,
 }
@@ -170,7 +173,10 @@ impl Common {
         if awake.raft.is_leader() {
             awake.pass.stop_waiting();
         }
-        if !awake.pass.waits() {
+        if self.rests(awake) {
+            awake.pass.stop_waiting();
+            self.agenda.forget(group, &mut awake.place);
+        } else if !awake.pass.waits() {
             self.agenda.plan(group, &mut awake.place, awake.raft.wake_at(), now);
         }
     }

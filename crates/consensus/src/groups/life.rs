@@ -1,11 +1,13 @@
 //! Groups come to be here, and go for good.
 
 use super::state::{Awake, Slot, State};
-use super::step::GROUPS_PER_STEP;
 use super::{Event, GroupId, Groups, NotCreated, Record};
 use crate::raft::{Founding, Raft};
 use quorate_core::{Cx, Time};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Groups that start in one step. Each has much to say then, and what a step has room for it keeps.
+const STARTS_PER_STEP: usize = 32;
 
 impl Awake {
     pub fn of(raft: Raft) -> Awake {
@@ -17,6 +19,7 @@ impl Awake {
             links_seen: 0,
             active_at: Time::ZERO,
             asking: None,
+            absent: Vec::new(),
             has_news: false,
             restless: 0,
         }
@@ -29,12 +32,12 @@ impl Groups {
     pub(super) fn start_some(&mut self, cx: &mut Cx<'_, Groups>) {
         if let Some(from) = self.starting.take() {
             let mut some = self.slots.range(from..).map(|(group, _)| *group);
-            let now: Vec<GroupId> = some.by_ref().take(GROUPS_PER_STEP).collect();
+            let now: Vec<GroupId> = some.by_ref().take(STARTS_PER_STEP).collect();
             self.starting = some.next();
             now.into_iter().for_each(|group| self.open(group, cx));
             return;
         }
-        for _ in 0..GROUPS_PER_STEP {
+        for _ in 0..STARTS_PER_STEP {
             let Some(group) = self.begins.keys().next().copied() else { break };
             self.begin(group, cx);
         }

@@ -19,6 +19,7 @@
 //!
 //! What is absent: deciders; a group that moves from one scope to another; splitting and merging groups.
 
+mod absent;
 mod agenda;
 mod beats;
 mod cmd;
@@ -27,6 +28,7 @@ mod config;
 mod gate;
 mod ids;
 mod life;
+mod loads;
 mod msg;
 mod mutation;
 mod news;

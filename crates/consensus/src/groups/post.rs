@@ -1,6 +1,7 @@
 //! Messages of one step, put together: what goes to one node, and carries no data, leaves as one.
 
 use super::common::Common;
+use super::loads::short;
 use super::{Doze, GroupId, Groups, Msg};
 use crate::raft;
 use quorate_core::{Class, Cx, Mark, NodeId, Recipients, Wire};
@@ -31,6 +32,7 @@ pub(super) struct Post {
     held_count: usize,
     dozes: BTreeMap<NodeId, Vec<Doze>>,
     dozed: BTreeMap<NodeId, Vec<(GroupId, u64)>>,
+    not_here: BTreeMap<NodeId, Vec<GroupId>>,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,10 @@ impl Post {
         true
     }
 
+    pub fn not_here(&mut self, to: NodeId, group: GroupId) {
+        self.not_here.entry(to).or_default().push(group);
+    }
+
     pub fn dozed(&mut self, to: NodeId, group: GroupId, nonce: u64) {
         self.dozed.entry(to).or_default().push((group, nonce));
     }
@@ -87,11 +93,19 @@ impl Common {
         if msg.class() == Class::Control {
             return self.post.small.push(Small { to, group, msg, held });
         }
-        send(cx, to, Msg::One { group, msg }, held);
+        match short(&msg) {
+            Some(bytes) if !held => self.load(to, group, msg, bytes, cx),
+            _ => {
+                // Behind what was said before.
+                self.unload(cx);
+                send(cx, to, Msg::One { group, msg }, held);
+            }
+        }
     }
 
     /// The step ends: what was put together leaves, so many in a bundle at most, of so many groups.
     pub fn deliver(&mut self, groups: usize, bundle_max: usize, cx: &mut Cx<'_, Groups>) {
+        self.unload(cx);
         if self.post.small.len() <= 1 {
             if let Some(Small { to, group, msg, held }) = self.post.small.pop() {
                 self.say(to, Msg::One { group, msg }, 1, held, groups, cx);
@@ -108,6 +122,12 @@ impl Common {
         for (to, dozed) in std::mem::take(&mut self.post.dozed) {
             for some in dozed.chunks(bundle_max) {
                 cx.send(to, Msg::Dozed(some.into()));
+            }
+        }
+        for (to, groups) in std::mem::take(&mut self.post.not_here) {
+            for some in groups.chunks(bundle_max) {
+                // News, no promise; and no group that is not here now comes back after a crash.
+                cx.send_now(to, Msg::NotHere(some.into()));
             }
         }
     }

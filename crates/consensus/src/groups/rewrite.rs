@@ -34,6 +34,13 @@ struct Pass {
     bytes: usize,
 }
 
+/// Records of a group that were read back, and stand for nothing before the one behind them is.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    count: u32,
+    records: Vec<raft::Record>,
+}
+
 impl Rewrite {
     pub fn wrote(&mut self, bytes: usize) {
         self.written = self.written.saturating_add(bytes);
@@ -107,9 +114,22 @@ impl Groups {
                 return Err(Corrupt::new(format!("{group} is created twice")));
             }
             Record::Created { group, founding } => self.restore(group, founding, Vec::new(), mark)?,
-            Record::Instead { group, founding, records } => {
+            Record::Part { group, begins, records } => {
+                let parts = self.parts.entry(group).or_default();
+                if begins {
+                    *parts = Parts::default();
+                }
+                parts.count += 1;
+                parts.records.extend(records);
+            }
+            Record::Instead { group, founding, parts, records } => {
+                let before = self.parts.remove(&group).filter(|_| parts > 0).unwrap_or_default();
+                if before.count != parts {
+                    return Err(Corrupt::new(format!("{group} is told again without some of its parts")));
+                }
+                let all = before.records.into_iter().chain(records).collect();
                 self.slots.remove(&group);
-                self.restore(group, founding, records, mark)?;
+                self.restore(group, founding, all, mark)?;
             }
             Record::Of { group, record } => match self.awake_mut(group) {
                 Some(awake) => awake.raft.replay_at(record, mark)?,
@@ -117,6 +137,7 @@ impl Groups {
             },
             Record::Removed { group } => {
                 self.slots.remove(&group);
+                self.parts.remove(&group);
                 self.gone.insert(group);
             }
         }
@@ -154,9 +175,11 @@ impl Common {
             State::Awake(awake) => (awake.raft.founding_told().clone(), awake.raft.records()),
             State::Asleep(asleep) => (asleep.folded.founding().clone(), asleep.folded.records()),
         };
-        let record = Record::Instead { group, founding, records };
-        let bytes = record.bytes();
-        slot.based = cx.append(record);
+        let mut bytes = 0;
+        for record in Record::instead(group, founding, records) {
+            bytes += record.bytes();
+            slot.based = cx.append(record);
+        }
         self.counters.told_again += 1;
         if let Some(pass) = &mut self.rewrite.pass {
             pass.bytes += bytes;
@@ -172,9 +195,10 @@ impl Common {
         cx: &mut Cx<'_, Groups>,
     ) {
         let (founding, records) = (awake.raft.founding_told().clone(), awake.raft.records());
-        let instead = Record::Instead { group, founding, records };
-        self.rewrite.wrote(instead.bytes());
-        *based = cx.append(instead);
+        for record in Record::instead(group, founding, records) {
+            self.rewrite.wrote(record.bytes());
+            *based = cx.append(record);
+        }
     }
 }
 

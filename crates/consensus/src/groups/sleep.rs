@@ -17,7 +17,7 @@
 use super::common::Common;
 use super::state::{Asleep, Awake, Slot, State};
 use super::{Claim, Doze, Event, GroupId, Groups};
-use crate::raft::{Raft, Waking};
+use crate::raft::{self, Raft, Waking};
 use quorate_core::{Cx, NodeId, Time};
 use std::sync::Arc;
 
@@ -47,6 +47,9 @@ pub(super) struct Asking {
 /// Each sleep that ends soon makes the next one come so much later, in powers of two, at most.
 const RESTLESS_MAX: u8 = 4;
 
+/// A group that sleeps for so many times as long as it takes to fall asleep was right to.
+const SOUND_SLEEP: u32 = 4;
+
 impl Groups {
     /// Asks for sleep, if everybody that is there is equal. Between two heartbeats, once the one before is answered by all:
     /// nothing is on its way then that would wake somebody again.
@@ -60,7 +63,7 @@ impl Groups {
             match awake.raft.is_equal(id) {
                 true if is_there => asked.push(id),
                 // It is there, or has just been, and is behind or has not answered.
-                false if is_there => return,
+                false if is_there && !awake.absent.contains(&id) => return,
                 _ => {}
             }
         }
@@ -82,15 +85,17 @@ impl Groups {
     pub(super) fn on_doze(&mut self, from: NodeId, doze: Doze, cx: &mut Cx<'_, Groups>) {
         let Doze { group, term, last, nonce } = doze;
         if !self.slots.contains_key(&group) {
-            self.common.counters.unknown += 1;
-            return;
+            return self.on_unknown(from, group);
         }
-        if let Some(Asleep { folded, .. }) = self.asleep_at(group)
-            && !folded.leads()
-            && (folded.leader(), folded.term(), folded.last()) == (from, term, last)
-        {
-            // Its answer was lost.
-            return self.common.post.dozed(from, group, nonce);
+        if let Some(asleep) = self.asleep_at(group) {
+            let folded = &asleep.folded;
+            if !folded.leads() && (folded.leader(), folded.term(), folded.last()) == (from, term, last) {
+                // Its answer was lost.
+                return self.common.post.dozed(from, group, nonce);
+            }
+            if !asleep.has_member(from) {
+                return;
+            }
         }
         self.wake_up(group, Why::Asked, cx);
         let Some(awake) = self.awake_mut(group) else { return };
@@ -156,7 +161,7 @@ impl Groups {
         let raft = folded.unfold(&waking, heard);
         let mut awake = Awake { active_at: cx.now, links_seen, started: true, ..Awake::of(raft) };
         let sleep_after = self.common.config.sleep_after.unwrap_or_default();
-        awake.restless = match cx.now.since(since) < sleep_after.saturating_mul(4) {
+        awake.restless = match cx.now.since(since) < sleep_after.saturating_mul(SOUND_SLEEP) {
             true => restless.saturating_add(1).min(RESTLESS_MAX),
             false => 0,
         };
@@ -199,6 +204,17 @@ impl Common {
         };
         let wait = sleep_after.saturating_mul(1 << awake.restless.min(RESTLESS_MAX));
         now.since(awake.active_at) >= wait && awake.asking.is_none() && awake.raft.is_settled()
+    }
+}
+
+impl Common {
+    /// Whether a sleeping group wakes for this message: a member's. Whoever has no vote may ask to be served, which a newcomer
+    /// does with its first word, and one that was removed while it was away by asking for votes; once the group has slept for a while, so that
+    /// nobody else keeps it awake.
+    pub fn may_wake(&self, from: NodeId, msg: &raft::Msg, asleep: &Asleep, now: Time) -> bool {
+        let asks = matches!(msg, raft::Msg::Join | raft::Msg::PreVote(_) | raft::Msg::Pins { .. });
+        let patience = self.config.sleep_after.unwrap_or_default().saturating_mul(SOUND_SLEEP);
+        asleep.has_member(from) || asks && now.since(asleep.since) >= patience
     }
 }
 

@@ -6,7 +6,7 @@ use super::common::Common;
 use super::gate::{Gate, Pass};
 use super::news::News;
 use super::post::{Post, bundle_max};
-use super::rewrite::Rewrite;
+use super::rewrite::{Parts, Rewrite};
 use super::sleep::{Asking, Why};
 use super::{GroupId, GroupsConfig, GroupsConfigError};
 use crate::raft::{Folded, Founding, Index, Raft, RaftConfig, Shared, Term};
@@ -20,6 +20,8 @@ pub struct Groups {
     pub(super) id: NodeId,
     /// What every replica has.
     pub(super) raft: Arc<RaftConfig>,
+    /// While the journal is replayed: groups that are being told again.
+    pub(super) parts: BTreeMap<GroupId, Parts>,
     /// To be created at the start, unless the journal knows them.
     pub(super) begins: BTreeMap<GroupId, Founding>,
     /// Behind which group those of the journal are still to be started, some in each step.
@@ -69,6 +71,8 @@ pub(super) struct Awake {
     pub active_at: Time,
     /// Who was asked whether it may sleep.
     pub asking: Option<Asking>,
+    /// Who is there and has no replica of it.
+    pub absent: Vec<NodeId>,
     /// Is among those whose followers are to learn what is committed.
     pub has_news: bool,
     /// How often it woke soon after it fell asleep, of late: the next sleep comes later.
@@ -163,6 +167,7 @@ impl Groups {
             inner: Outbox::default(),
             effects: Vec::new(),
             post: Post::default(),
+            loads: Vec::new(),
             news: News::default(),
             counters: GroupsCounters::default(),
             config,
@@ -170,6 +175,7 @@ impl Groups {
         Ok(Groups {
             id,
             raft,
+            parts: BTreeMap::new(),
             begins: BTreeMap::new(),
             starting: None,
             slots: BTreeMap::new(),

@@ -6,7 +6,7 @@ use super::state::{Slot, State};
 use super::{Cmd, GroupId, Groups, Msg, Record};
 use crate::raft::{self, Raft};
 use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, Mark, NodeId, Protocol, Time};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Groups whose turn comes in one step, so that a step stays short.
 pub(super) const GROUPS_PER_STEP: usize = 256;
@@ -59,7 +59,7 @@ impl Groups {
         self.hear(from, cx.now);
         match msg {
             Msg::One { group, msg } => self.on_group(from, group, msg, cx),
-            Msg::Many(all) => {
+            Msg::Many(all) | Msg::Appends(all) => {
                 for (group, msg) in all.iter() {
                     self.on_group(from, *group, msg.clone(), cx);
                 }
@@ -68,6 +68,7 @@ impl Groups {
             Msg::Doze(all) => all.iter().for_each(|doze| self.on_doze(from, *doze, cx)),
             Msg::Dozed(all) => all.iter().for_each(|(group, nonce)| self.on_dozed(from, *group, *nonce, cx)),
             Msg::NotSo(groups) => groups.iter().for_each(|group| self.on_not_so(from, *group, cx)),
+            Msg::NotHere(groups) => groups.iter().for_each(|group| self.on_not_here(from, *group, cx.now)),
             Msg::Committed(all) => all.iter().for_each(|one| self.on_committed(from, *one, cx)),
         }
     }
@@ -75,23 +76,23 @@ impl Groups {
     fn on_group(&mut self, from: NodeId, group: GroupId, msg: raft::Msg, cx: &mut Cx<'_, Groups>) {
         let Some(mut slot) = self.slots.get_mut(&group) else { return self.on_unknown(from, group) };
         if let State::Asleep(asleep) = &slot.state {
-            if asleep.folded.is_no_news(&msg) {
+            if asleep.folded.is_no_news(&msg) || !self.common.may_wake(from, &msg, asleep, cx.now) {
                 return;
             }
             self.wake_up(group, Why::Asked, cx);
             let Some(woken) = self.slots.get_mut(&group) else { return };
             slot = woken;
         }
+        if let State::Awake(awake) = &mut slot.state
+            && !awake.absent.is_empty()
+        {
+            awake.absent.retain(|id| *id != from);
+        }
         let is_answer = matches!(msg, raft::Msg::AppendReply(_));
         self.common.enter(group, slot, Input::Message { from, msg }, cx);
         if is_answer && self.common.may_sleep(slot, cx.now) {
             self.consider_sleep(group, cx);
         }
-    }
-
-    /// Somebody speaks in a group that is not here. It may have been removed for good: a message never brings a group about.
-    pub(super) fn on_unknown(&mut self, _: NodeId, _: GroupId) {
-        self.common.counters.unknown += 1;
     }
 
     fn on_command(&mut self, group: GroupId, cmd: raft::Cmd, cx: &mut Cx<'_, Groups>) {
@@ -109,6 +110,7 @@ impl Groups {
 
     fn on_start(&mut self, boot: Boot, cx: &mut Cx<'_, Groups>) {
         self.common.boot = Some(boot);
+        self.parts = BTreeMap::new();
         let (slots, gone) = (&self.slots, &self.gone);
         self.begins.retain(|group, _| !slots.contains_key(group) && !gone.contains(group));
         self.starting = Some(GroupId(0));
@@ -169,7 +171,7 @@ impl Groups {
             let Some(group) = self.common.agenda.ripe(cx.now) else { break };
             // A timer is of one that is awake.
             let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { break };
-            self.common.agenda.plan(group, &mut awake.place, cx.now, cx.now);
+            self.common.agenda.ring(group, &mut awake.place);
         }
         for _ in 0..self.common.agenda.due().min(GROUPS_PER_STEP) {
             let Some(group) = self.common.agenda.next() else { break };

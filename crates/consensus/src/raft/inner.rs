@@ -114,6 +114,11 @@ impl Raft {
         self.is_quorum(super::configuration::Decision::Replication, |peer| others(peer.id))
     }
 
+    /// Whether it founds, and one of these is a founder.
+    pub(crate) fn is_lacking_founders(&self, absent: &[NodeId]) -> bool {
+        self.is_founding() && self.founders.iter().any(|id| absent.contains(id))
+    }
+
     /// Whether it follows this leader in this term, holds the same log, knows that all of it is committed, and has nothing
     /// else to do.
     pub(crate) fn is_equal_follower(&self, leader: NodeId, term: u64, last: LogId) -> bool {
