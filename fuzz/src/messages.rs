@@ -192,7 +192,7 @@ pub fn message(script: &mut Script<'_>, near: &Near) -> Msg {
                 if script.flag() { Ok(script.number(near.commit)) } else { Err(NotPlaced::NotLeader(None)) };
             Msg::ReadIndexReply { request: script.number(0), index }
         }
-        22 => Msg::RolledBack { group, journal: JournalId(script.number(1).into()) },
+        22 => Msg::RolledBack { group, journal: Box::new(JournalId(script.number(1).into())) },
         23 => Msg::Held { group, term, upto: script.number(near.commit) },
         21 if script.flag() => Msg::LedBy { group, leader: NodeId(script.number(1)) },
         _ => Msg::Join,

@@ -7,7 +7,8 @@ use std::fmt;
 pub enum Way {
     /// The next one when the last is committed.
     One,
-    /// So many clients, each with its next one when its last is committed; proposed one by one.
+    /// So many clients, each with its next one when its last is committed. Each command is handed over by a call of its own
+    /// (ours: [`Gathered::push`](quorate_consensus::raft::Gathered::push), as the port does with what it is asked in a turn).
     Outstanding(u64),
     /// The same, through the contender's own call or setting for batches if it has one.
     Batched(u64),

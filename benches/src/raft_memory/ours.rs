@@ -1,6 +1,6 @@
 //! Ours: [`Raft`] in a [`Turn`], stepped by a driver that only moves values. The port is not part of it.
 
-use super::{Cluster, KEPT, Load, State, Way, state::write_command};
+use super::{Cluster, KEPT, Load, State, state::write_command};
 use crate::allocations::part;
 use quorate_consensus::raft::{
     Cmd, EntryKind, Event, Founding, Gathered, Index, LogId, Msg, Raft, RaftConfig, Record,
@@ -73,10 +73,9 @@ struct Ours {
     now: Time,
     rng: Rng,
     messages: u64,
-    /// The next command; written into what is gathered, as the port writes what it is asked.
+    /// The next command; written into what is gathered, as the port writes what it is asked in a turn.
     command: Vec<u8>,
     gathered: Gathered,
-    in_batches: bool,
 }
 
 pub fn make(load: &Load) -> Box<dyn Cluster> {
@@ -102,7 +101,6 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
         messages: 0,
         command: vec![0; load.bytes],
         gathered: Gathered::default(),
-        in_batches: matches!(load.way, Way::Batched(_)),
     };
     for id in &ids {
         ours.step(*id, Input::Start(boot(*id)));
@@ -177,10 +175,8 @@ impl Cluster for Ours {
         for number in first..first + count {
             write_command(number, &mut self.command);
             part(true, || self.gathered.push(&self.command));
-            if !self.in_batches || number + 1 == first + count {
-                self.propose();
-            }
         }
+        self.propose();
         self.settle();
     }
 

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
 use quorate_consensus::raft::{
-    Cmd, Commands, Event, Founding, Gathered, LogId, Msg, Raft, RaftConfig, Record,
+    Cmd, Commands, Event, Forward, Founding, Gathered, LogId, Msg, Raft, RaftConfig, Record,
 };
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
@@ -139,8 +139,9 @@ impl Cluster {
         }
     }
 
-    /// Proposes so many at once so many times, each as `commands` of so many. What the leader allocated meanwhile.
-    fn drive(&mut self, turns: u64, proposals: u64, each: u64, bytes: usize) -> usize {
+    /// Has so many proposals of so many commands come in a turn, so many times: from the leader's own port, or by way of a
+    /// follower. What the leader allocated meanwhile.
+    fn drive(&mut self, from: NodeId, turns: u64, proposals: u64, each: u64, bytes: usize) -> usize {
         let mut gathered = Gathered::default();
         let command = vec![7; bytes];
         let committed = self.outside.committed;
@@ -153,7 +154,13 @@ impl Cluster {
                 })
                 .collect();
             for commands in made {
-                self.step(LEADER, Input::Command(Cmd::Propose { first: 0, commands }));
+                if from == LEADER {
+                    self.step(LEADER, Input::Command(Cmd::Propose { first: 0, commands }));
+                } else {
+                    let group = self.turns[0].protocol().group();
+                    let msg = Msg::Forward(Forward { group, first: 0, commands });
+                    self.step(LEADER, Input::Message { from, msg });
+                }
             }
             self.settle();
             self.since_cut += proposals * each;
@@ -174,17 +181,19 @@ fn a_leader_allocates_nothing_for_a_commit_but_memory_for_the_commands() {
             for each in [1, 100] {
                 let mut cluster = Cluster::new(nodes);
                 // Queues grow to what they need, between two cuts, once.
-                cluster.drive(40_000 / each, 1, each, bytes);
-                let counted = cluster.drive(20_000 / each, 1, each, bytes);
+                cluster.drive(LEADER, 40_000 / each, 1, each, bytes);
+                let counted = cluster.drive(LEADER, 20_000 / each, 1, each, bytes);
                 assert_eq!(counted, 0, "{nodes} nodes, {each} a proposal, {bytes} bytes");
             }
         }
-        // Proposals that come together are copied into one batch: into pieces of 4 KiB, each a buffer and its count of
-        // references.
-        let (bytes, outstanding, turns) = (16, 64, 400);
+    }
+    for nodes in [3, 5] {
+        // Proposals that are passed on in one turn are copied into one batch: into pieces of 4 KiB, each a buffer and its
+        // count of references.
+        let (bytes, outstanding, turns, follower) = (16, 64, 400, NodeId(2));
         let mut cluster = Cluster::new(nodes);
-        cluster.drive(turns, outstanding, 1, bytes);
-        let counted = cluster.drive(turns, outstanding, 1, bytes) as u64;
+        cluster.drive(follower, turns, outstanding, 1, bytes);
+        let counted = cluster.drive(follower, turns, outstanding, 1, bytes) as u64;
         let pieces =
             (turns * outstanding * (bytes as u64 + 1)).div_ceil(4096 - outstanding * (bytes as u64 + 1));
         assert!(counted <= 2 * pieces, "{counted} allocations for {pieces} pieces");

@@ -307,7 +307,7 @@ impl Raft {
     /// complete.
     pub(super) fn on_change_committed(&mut self, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
-        let Some(configuration) = self.history.in_force().cloned() else { return };
+        let Some(configuration) = self.history.in_force() else { return };
         if self.commit < self.history.since() || self.commit < leader.first {
             return;
         }
@@ -315,8 +315,8 @@ impl Raft {
             if leader.changing.is_none() && self.config.suffers(Mutation::JointNotLeft) {
                 return;
             }
-            self.counters.changes_completed += u64::from(leader.changing.is_none());
             let incoming = configuration.incoming.clone();
+            self.counters.changes_completed += u64::from(leader.changing.is_none());
             return self.configure(Configuration::simple(incoming), cx);
         }
         if let Some(Changing { request, waits: None, .. }) = leader.changing {

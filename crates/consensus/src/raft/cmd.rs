@@ -9,7 +9,9 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Debug)]
 pub enum Cmd {
     /// Put these into the log; passed on to the leader if that is another. Answered by [`Event::Placed`], or,
-    /// when messages are lost, never.
+    /// when messages are lost, never. A leader sends them in the same step, as one batch, so whatever comes at the same
+    /// time is to be gathered first ([`super::Gathered`]), as the port does; while followers have all that may be under way to
+    /// them, it gathers itself.
     Propose {
         /// The port's number for the first of them; the others have the numbers behind it.
         first: u64,

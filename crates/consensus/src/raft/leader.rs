@@ -117,7 +117,7 @@ impl Raft {
     }
 
     /// Whether a further batch may leave: some follower's window is open, or there is no follower.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.peers.is_empty() || self.peers.iter().any(|peer| !self.window_full(peer))
     }
 
@@ -282,7 +282,10 @@ impl Raft {
                 if matched > self.commit {
                     self.advance(cx);
                 }
-                self.feed(from, cx);
+                // Nearly always it has been sent all there is.
+                if self.peer(from).is_some_and(|peer| peer.next <= self.log.last().index) {
+                    self.feed(from, cx);
+                }
                 self.hand_over(from, cx);
                 self.change(cx);
             }
@@ -342,7 +345,12 @@ impl Raft {
             leader.matched = *index;
             leader.writing.pop_front();
         }
-        self.advance(cx);
+        // Nearly always the own disk is the first, and then there is nothing to count yet.
+        if self.peers.iter().any(|peer| peer.matched > self.commit)
+            || self.is_quorum(Decision::Replication, |_| false)
+        {
+            self.advance(cx);
+        }
     }
 
     /// Moves the commit index to the highest entry of this term that a quorum has on disk (Raft §5.3, §5.4.2).

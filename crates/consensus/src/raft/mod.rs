@@ -41,6 +41,7 @@ mod leader;
 mod lease;
 mod log;
 mod msg;
+mod msg_wire;
 mod mutation;
 mod payload;
 mod peer;

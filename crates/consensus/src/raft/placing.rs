@@ -18,6 +18,10 @@ impl Raft {
         };
         // A place in the log is no promise that it will be committed there.
         cx.emit_now(Event::Placed { first, count, placed });
+        // Whoever proposes has gathered what came in this turn. What others pass on waits for that, or for the turn's end.
+        if placed.is_ok() && self.has_room() {
+            self.seal(cx);
+        }
     }
 
     pub(super) fn on_forward(&mut self, from: NodeId, forward: Forward, cx: &mut Cx<'_, Raft>) {

@@ -194,12 +194,8 @@ impl Survivor {
             let is = |remains: &Remains| (remains.node, remains.journal) == (voter.node, voter.journal);
             is(&own) || others.iter().any(|other| is(other))
         };
-        let decides = |decision| own.configuration.is_quorum(decision, survives);
-        // What witnesses have forgotten is not to be had from them: without another one that has it nobody is elected.
-        let with_state = others.iter().filter(|other| !other.witness).map(|other| other.last);
-        let greatest = with_state.fold(own.last, LogId::max);
-        let stuck = others.iter().any(|other| other.witness && other.base.index > greatest.index);
-        if decides(Decision::Election) && decides(Decision::Replication) && !stuck {
+        let all: Vec<&Remains> = others.iter().copied().chain([&own]).collect();
+        if all.iter().any(|log| elects(log, &all)) {
             return Err(NotRecovered::QuorumSurvives);
         }
         if let Some(other) =
@@ -236,6 +232,19 @@ impl Survivor {
         records.push(Record::Entries(Batch::configuration(kept.index + 1, term, &configuration)));
         Ok(Recovery { records, group, kept, configuration })
     }
+}
+
+/// Whether some survivor would be elected with this log, its own or one that it pulls, by the voters that the log names.
+fn elects(log: &Remains, all: &[&Remains]) -> bool {
+    // What witnesses have forgotten is not to be had from them.
+    let has_it = |r: &&Remains| !r.witness && (r.journal == log.journal || r.last.index >= log.base.index);
+    let is = |r: &Remains, voter: &Voter| (r.node, r.journal) == (voter.node, voter.journal);
+    // Whoever has more gives no vote (Raft §5.4.1).
+    let votes = |voter: &Voter| all.iter().any(|r| is(r, voter) && r.last <= log.last);
+    let keeps = |voter: &Voter| all.iter().any(|r| is(r, voter));
+    all.iter().any(has_it)
+        && log.configuration.is_quorum(Decision::Election, votes)
+        && log.configuration.is_quorum(Decision::Replication, keeps)
 }
 
 /// A name that no other cluster has: of what it was called before, who goes on, and from where.

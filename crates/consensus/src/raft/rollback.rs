@@ -101,7 +101,7 @@ impl Raft {
             cx.append(Record::RolledBack { journal });
         }
         // It is true whether this replica's disk remembers it or not.
-        cx.send_now(id, Msg::RolledBack { group, journal });
+        cx.send_now(id, Msg::RolledBack { group, journal: journal.into() });
     }
 
     /// A voter can prove that this replica has forgotten what it promised.

@@ -85,7 +85,7 @@ impl Raft {
             Msg::Pulled(pulled) => self.on_pulled(from, pulled, cx),
             Msg::ReadIndex { request, .. } => self.on_read_index(from, request, cx),
             Msg::ReadIndexReply { request, index } => self.on_read_index_reply(from, request, index, cx),
-            Msg::RolledBack { journal, .. } => self.on_rolled_back(from, journal, cx),
+            Msg::RolledBack { journal, .. } => self.on_rolled_back(from, *journal, cx),
             Msg::TakeOver { term, .. } => self.on_take_over(from, term, cx),
             Msg::Held { term, upto, .. } => self.on_held(from, term, upto, cx),
             Msg::Pins { founders, digest, ask } => self.on_pins(from, founders, digest, ask, cx),

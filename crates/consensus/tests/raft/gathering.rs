@@ -80,6 +80,31 @@ fn commands_of_one_proposal_get_places_one_behind_the_other_or_none() {
 }
 
 #[test]
+fn a_proposal_leaves_in_the_step_that_brings_it_with_what_was_passed_on_before() {
+    let mut cluster = Cluster::with(3, RaftConfig::default());
+    let leader = cluster.elect();
+    let follower = ids(3).into_iter().find(|id| *id != leader).unwrap();
+    cluster.settle();
+    let (group, last) = (cluster.group_of(&ids(3)), cluster.last(leader).index);
+    let batches = |cluster: &Cluster| -> Vec<_> {
+        let log = cluster.raft(leader).log();
+        log.batches_within(last + 1, last + 9).map(|batch| batch.first()..=batch.last()).collect()
+    };
+    for (first, data) in [(1, b"a"), (2, b"b")] {
+        let forward = Forward { group, first, commands: commands(&[data]) };
+        cluster.deliver(follower, leader, Msg::Forward(forward));
+    }
+    assert_eq!(batches(&cluster), [], "others may pass on more in this turn");
+    cluster.command(leader, Cmd::Propose { first: 1, commands: commands(&[b"c", b"d"]) });
+    assert_eq!(batches(&cluster), [last + 1..=last + 4]);
+    // Nothing came with this one, and nothing need be waited for.
+    cluster.command(leader, Cmd::Propose { first: 3, commands: commands(&[b"e"]) });
+    assert_eq!(batches(&cluster), [last + 1..=last + 4, last + 5..=last + 5]);
+    cluster.settle();
+    assert_eq!(cluster.raft(leader).commit(), last + 5);
+}
+
+#[test]
 fn a_follower_passes_many_commands_on_in_one_message_and_learns_their_places() {
     let mut cluster = Cluster::with(3, RaftConfig::default());
     let leader = cluster.elect();

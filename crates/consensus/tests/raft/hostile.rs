@@ -140,7 +140,7 @@ fn message(rng: &mut Rng, group: u64) -> Msg {
             _ => Msg::ForwardReply(ForwardReply { first: round, count: 1, placed: Err(NotPlaced::Busy) }),
         },
         20 => Msg::Resigned { group, term },
-        22 => Msg::RolledBack { group, journal: JournalId(rng.within(0..9).into()) },
+        22 => Msg::RolledBack { group, journal: JournalId(rng.within(0..9).into()).into() },
         23 => Msg::Held { group, term, upto: number(rng) },
         21 => Msg::LedBy { group, leader: NodeId(rng.within(0..9)) },
         18 => Msg::Pull { group, after: last },

@@ -266,6 +266,49 @@ fn during_a_change_whoever_is_lost_of_either_body_is_named() {
     assert_eq!((raft.voters(), raft.commit()), (vec![leader], raft.last().index));
 }
 
+/// Three voters whose leader is told to go on with 4 and 5 instead of the two others; nobody runs any more. And those two.
+fn stopped_in_a_change(
+    passes: impl Fn(NodeId, NodeId, [NodeId; 2]) -> bool,
+) -> (Cluster, NodeId, [NodeId; 2]) {
+    let mut cluster = Cluster::new(3);
+    for id in 4..=5 {
+        cluster.add(NodeId(id), Founding::Join(ids(3)), JournalId(id.into()));
+    }
+    let leader = cluster.elect();
+    cluster.pass(500);
+    let leave: Vec<NodeId> = ids(3).into_iter().filter(|id| *id != leader).collect();
+    let leave = [leave[0], leave[1]];
+    cluster.command(leader, Cmd::Change { request: 1, change: Box::new(Change::to([leader.0, 4, 5])) });
+    cluster.settle_where(|from, to| passes(from, to, leave));
+    ids(5).into_iter().for_each(|id| cluster.crash(id));
+    cluster.wire.clear();
+    (cluster, leader, leave)
+}
+
+#[test]
+fn a_quorum_survives_where_the_voters_before_a_change_would_elect_one_of_themselves() {
+    let (cluster, leader, leave) = stopped_in_a_change(|_, _, _| false);
+    assert!(remains(&cluster, leader).configuration.is_joint());
+    let others = leave.map(|id| remains(&cluster, id));
+    let why = read(&cluster, leader).unwrap().recover(&others, &lost([4, 5]));
+    assert_eq!(why, Err(NotRecovered::QuorumSurvives));
+    // One of them alone does not.
+    let gone = lost([leave[1].0, 4, 5]);
+    assert!(read(&cluster, leader).unwrap().recover(&others[..1], &gone).is_ok());
+}
+
+#[test]
+fn no_quorum_survives_by_the_word_of_one_that_lacks_the_change() {
+    let (cluster, leader, leave) = stopped_in_a_change(|from, to, [_, last]| from != last && to != last);
+    let survivor = remains(&cluster, leader);
+    assert!(!survivor.configuration.is_joint());
+    // By its own log two of three voters are there, but the other one gives it no vote.
+    let why = read(&cluster, leave[1]).unwrap().recover(std::slice::from_ref(&survivor), &lost([leave[0].0]));
+    assert_eq!(why, Err(NotRecovered::HoldsLess { node: leader, last: survivor.last }));
+    let others = [remains(&cluster, leave[1])];
+    assert!(read(&cluster, leader).unwrap().recover(&others, &lost([4, 5])).is_ok());
+}
+
 #[test]
 fn any_term_that_a_survivor_knows_is_over_in_the_new_cluster() {
     let cluster = stopped();

@@ -181,7 +181,7 @@ fn whoever_leads_on_an_old_disk_stops() {
     cluster.settle();
     assert_eq!(cluster.leader(), Some(voter));
     let (group, journal) = (cluster.raft(voter).group(), copy.1.journal);
-    cluster.deliver(other, voter, Msg::RolledBack { group, journal });
+    cluster.deliver(other, voter, Msg::RolledBack { group, journal: journal.into() });
     assert!(!cluster.raft(voter).is_leader());
     assert_ne!(cluster.elect(), voter);
     cluster.pass(500);
@@ -193,11 +193,11 @@ fn only_a_voter_is_believed_and_only_about_the_journal_that_is_there() {
     let (mut cluster, [leader, voter, _]) = three(RaftConfig::default());
     let group = cluster.raft(leader).group();
     let journal = JournalId(u128::from(leader.0));
-    cluster.deliver(NodeId(9), leader, Msg::RolledBack { group, journal });
-    cluster.deliver(voter, leader, Msg::RolledBack { group, journal: JournalId(99) });
-    cluster.deliver(voter, leader, Msg::RolledBack { group: group ^ 1, journal });
+    cluster.deliver(NodeId(9), leader, Msg::RolledBack { group, journal: journal.into() });
+    cluster.deliver(voter, leader, Msg::RolledBack { group, journal: JournalId(99).into() });
+    cluster.deliver(voter, leader, Msg::RolledBack { group: group ^ 1, journal: journal.into() });
     assert!(cluster.raft(leader).is_leader() && cluster.raft(leader).rolled_back().is_empty());
-    cluster.deliver(voter, leader, Msg::RolledBack { group, journal });
+    cluster.deliver(voter, leader, Msg::RolledBack { group, journal: journal.into() });
     assert!(!cluster.raft(leader).is_leader());
 }
 

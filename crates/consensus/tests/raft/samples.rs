@@ -59,7 +59,7 @@ pub fn messages() -> Vec<(&'static str, Msg)> {
         ("led-by", Msg::LedBy { group: 9, leader: NodeId(300) }),
         ("pins-unknown", Msg::Pins { founders: 9, digest: None, ask: true }),
         ("take-over", Msg::TakeOver { group: 9, term: 3 }),
-        ("rolled-back", Msg::RolledBack { group: 9, journal: JournalId(u128::MAX - 300) }),
+        ("rolled-back", Msg::RolledBack { group: 9, journal: JournalId(u128::MAX - 300).into() }),
         ("held", Msg::Held { group: 9, term: 4, upto: 501 }),
         ("read-index", Msg::ReadIndex { group: 9, request: 300 }),
         ("read-index-reply", Msg::ReadIndexReply { request: 300, index: Ok(501) }),

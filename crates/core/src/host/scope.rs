@@ -113,9 +113,7 @@ where
                         let base = base.iter().map(encode).collect();
                         env.cx.compact(upto, base);
                     }
-                    Effect::Send { after, .. } | Effect::Emit { after, .. } if after > self.out.durable() => {
-                        self.hold.push(after, effect)
-                    }
+                    effect if effect.after() > self.out.durable() => self.hold.push(effect),
                     effect => self.carry_out(effect, env),
                 }
             }

@@ -74,6 +74,16 @@ pub enum Effect<P: Protocol> {
     },
 }
 
+impl<P: Protocol> Effect<P> {
+    /// The mark that it waits for. Records wait for none.
+    pub fn after(&self) -> Mark {
+        match self {
+            Effect::Send { after, .. } | Effect::Emit { after, .. } => *after,
+            Effect::Append(_) | Effect::Compact { .. } => Mark::NONE,
+        }
+    }
+}
+
 impl<P: Protocol> Debug for Effect<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

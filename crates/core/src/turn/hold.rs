@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 /// Effects of one scope that wait for the disk, in their order. A scope's marks never go back, so a queue is
 /// all that is needed.
 #[derive(Debug)]
-pub struct Hold<P: Protocol>(VecDeque<(Mark, Effect<P>)>);
+pub struct Hold<P: Protocol>(VecDeque<Effect<P>>);
 
 impl<P: Protocol> Default for Hold<P> {
     fn default() -> Self {
@@ -13,18 +13,19 @@ impl<P: Protocol> Default for Hold<P> {
 }
 
 impl<P: Protocol> Hold<P> {
-    /// Keeps an effect until `mark` is on disk.
-    pub fn push(&mut self, mark: Mark, effect: Effect<P>) {
-        debug_assert!(self.0.back().is_none_or(|(last, _)| *last <= mark), "a scope's marks went back");
-        self.0.push_back((mark, effect));
+    /// Keeps an effect until the mark that it waits for is on disk.
+    pub fn push(&mut self, effect: Effect<P>) {
+        let last = self.0.back().map_or(Mark::NONE, Effect::after);
+        debug_assert!(last <= effect.after(), "a scope's marks went back");
+        self.0.push_back(effect);
     }
 
     /// The next effect that may leave now that everything up to `durable` is on disk.
     pub fn release(&mut self, durable: Mark) -> Option<Effect<P>> {
-        if self.0.front()?.0 > durable {
+        if self.0.front()?.after() > durable {
             return None;
         }
-        self.0.pop_front().map(|(_, effect)| effect)
+        self.0.pop_front()
     }
 
     /// How many wait.

@@ -101,9 +101,7 @@ impl<P: Protocol> Turn<P> {
             match effect {
                 Effect::Append(record) => self.undurable_bytes += io.append(record),
                 Effect::Compact { upto, base } => io.compact(upto, base),
-                Effect::Send { after, .. } | Effect::Emit { after, .. } if after > durable => {
-                    self.hold.push(after, effect)
-                }
+                effect if effect.after() > durable => self.hold.push(effect),
                 Effect::Send { to, msg, .. } => io.send(to, msg),
                 Effect::Emit { event, .. } => io.emit(event),
             }

@@ -3,7 +3,7 @@
 use super::stage::{Stage, founded};
 use super::words::{Done, duration, id, ids, number, roads};
 use crate::made::batch;
-use quorate_consensus::raft::{Change, Cmd, Commands, Founding, Index, LogId, Msg, Record, Term};
+use quorate_consensus::raft::{Change, Cmd, Founding, Gathered, Index, LogId, Msg, Record, Term};
 use quorate_core::{Input, NodeId, Protocol};
 use std::time::Duration;
 
@@ -252,15 +252,15 @@ impl Stage {
     }
 
     fn propose(&mut self, id: NodeId, data: &[&str]) -> Done {
+        let first = self.next.0;
+        let mut gathered = Gathered::default();
         for data in data {
-            let first = self.next.0;
+            self.names.proposals.insert(self.next.0, data.to_string());
             self.next.0 += 1;
-            self.names.proposals.insert(first, data.to_string());
-            let commands = Commands::one(data.as_bytes());
-            self.step(id, Input::Command(Cmd::Propose { first, commands }), 1);
+            gathered.push(data.as_bytes());
         }
-        self.settle(id, 1);
-        Ok(())
+        let commands = gathered.take().ok_or("nothing is proposed")?;
+        self.ask(id, Cmd::Propose { first, commands })
     }
 
     fn read(&mut self, id: NodeId, cmd: impl FnOnce(u64) -> Cmd) -> Done {

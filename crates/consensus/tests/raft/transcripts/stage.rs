@@ -247,7 +247,7 @@ impl Stage {
                     if !node.at_once {
                         self.tell(depth, id, format!("holds back for {whom}: {text}"));
                     }
-                    return life.hold.push(after, Effect::Send { to, msg, after });
+                    return life.hold.push(Effect::Send { to, msg, after });
                 }
                 self.tell(depth, id, format!("sends {whom}: {text}"));
                 self.wire.extend(to.as_slice().iter().map(|to| (id, *to, msg.clone())));
@@ -260,7 +260,7 @@ impl Stage {
                     let text = self.names.event(&event);
                     self.tell(depth, id, format!("holds back: {text}"));
                 }
-                life.hold.push(after, Effect::Emit { event, after });
+                life.hold.push(Effect::Emit { event, after });
             }
             Effect::Emit { event, .. } => {
                 let text = self.names.event(&event);
