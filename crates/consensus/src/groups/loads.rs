@@ -1,5 +1,5 @@
-//! Appends of one step, put together: with one entry here and there in each of many groups, what a frame costs on its way is
-//! more than what its entry costs. Only what is short is joined; and what a node is told stays in the order in which it was
+//! Appends put together: with one entry here and there in each of many groups, what a frame costs on its way is
+//! more than what its entry costs. Those of commands that come one behind the other in a turn leave together as well. Only what is short is joined; and what a node is told stays in the order in which it was
 //! said.
 
 use super::common::Common;
@@ -72,6 +72,11 @@ impl Common {
         let load = &mut self.loads[at];
         load.appends.push((group, msg));
         load.bytes += bytes;
+    }
+
+    /// Whether anything waits.
+    pub fn has_loads(&self) -> bool {
+        self.loads.iter().any(|load| !load.appends.is_empty())
     }
 
     /// What waits leaves.

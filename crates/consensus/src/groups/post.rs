@@ -103,9 +103,12 @@ impl Common {
         }
     }
 
-    /// The step ends: what was put together leaves, so many in a bundle at most, of so many groups.
-    pub fn deliver(&mut self, groups: usize, bundle_max: usize, cx: &mut Cx<'_, Groups>) {
-        self.unload(cx);
+    /// The step ends: what was put together leaves, so many in a bundle at most, of so many groups. Appends that commands
+    /// brought about wait for those of the commands behind them, until this node's turn ends and it is woken.
+    pub fn deliver(&mut self, gathers: bool, groups: usize, bundle_max: usize, cx: &mut Cx<'_, Groups>) {
+        if !gathers || !self.post.small.is_empty() {
+            self.unload(cx);
+        }
         if self.post.small.len() <= 1 {
             if let Some(Small { to, group, msg, held }) = self.post.small.pop() {
                 self.say(to, Msg::One { group, msg }, 1, held, groups, cx);

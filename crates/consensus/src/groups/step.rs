@@ -21,6 +21,7 @@ impl Protocol for Groups {
     type Record = Record;
 
     fn step(&mut self, input: Input<Groups>, cx: &mut Cx<'_, Groups>) {
+        let gathers = matches!(input, Input::Command(Cmd::Of { .. }));
         match input {
             Input::Message { from, msg } => self.on_message(from, msg, cx),
             Input::Command(Cmd::Of { group, cmd }) => self.on_command(group, cmd, cx),
@@ -37,12 +38,13 @@ impl Protocol for Groups {
             Input::Link { peer, state } => self.on_link(peer, state, cx),
             Input::Start(boot) => self.on_start(boot, cx),
         }
-        self.common.deliver(self.slots.len(), self.bundle_max, cx);
+        self.common.deliver(gathers, self.slots.len(), self.bundle_max, cx);
     }
 
     fn wake_at(&self) -> Time {
         let starts = self.starting.is_some() || !self.begins.is_empty();
-        if starts || !self.to_wake.is_empty() || self.walk.is_some() || self.wants_rewrite() {
+        let has_more = !self.to_wake.is_empty() || self.walk.is_some() || self.common.has_loads();
+        if starts || has_more || self.wants_rewrite() {
             return Time::ZERO;
         }
         let Common { agenda, gate, news, .. } = &self.common;
