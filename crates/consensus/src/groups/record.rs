@@ -62,7 +62,7 @@ enum Part {
     Instead(GroupId, How, u32),
     Removed(GroupId),
     Gone(Vec<GroupId>),
-    Part(GroupId, bool, u32),
+    Piece(GroupId, bool, u32),
     Behind(GroupId, How, u32, u32),
 }
 
@@ -158,7 +158,7 @@ impl Wire for Record {
                 records.iter().for_each(|record| record.encode(to));
             }
             Record::Part { group, begins, records } => {
-                to.part(&Part::Part(*group, *begins, records.len() as u32));
+                to.part(&Part::Piece(*group, *begins, records.len() as u32));
                 records.iter().for_each(|record| record.encode(to));
             }
             Record::Removed { group } => to.part(&Part::Removed(*group)),
@@ -179,7 +179,7 @@ impl Wire for Record {
                 let records = decode_all(version, count, from)?;
                 Record::Instead { group, founding: how.into(), parts, records }
             }
-            Part::Part(group, begins, count) => {
+            Part::Piece(group, begins, count) => {
                 Record::Part { group, begins, records: decode_all(version, count, from)? }
             }
             Part::Removed(group) => Record::Removed { group },
