@@ -18,11 +18,13 @@
 //! | `status` | `ok JSON`: what this node knows of itself |
 //! | `peer ID ADDRESS` | `ok` |
 //!
+//! A witness answers `leader`, `linked`, `status` and `peer`, and `no` to everything else.
+//!
 //! What failed is answered `no ID WHY` if it did not happen and never will, and `unknown ID WHY` if it may have; ID is who
 //! leads, or `-`.
 
 use crate::store::{Change, Store};
-use quorate::raft::{self, RaftHandle, Read, SessionId};
+use quorate::raft::{self, RaftHandle, Read, SessionId, WitnessHandle};
 use quorate::transport::Peers;
 use quorate::{Failure, NodeId, Reason, Ticket};
 use std::io::{BufRead, BufReader, Result, Write};
@@ -37,9 +39,16 @@ const WAITING_MAX: usize = 1024;
 /// An answer, as soon as it is there.
 type Answer = Box<dyn FnOnce() -> String + Send>;
 
+/// What a node has to answer with.
+#[derive(Clone)]
+pub(crate) enum Part {
+    Replica(RaftHandle<Store>),
+    Witness(WitnessHandle),
+}
+
 #[derive(Clone)]
 pub(crate) struct Server {
-    pub(crate) store: RaftHandle<Store>,
+    pub(crate) part: Part,
     pub(crate) peers: Peers,
 }
 
@@ -59,7 +68,11 @@ impl Server {
         spawn(move || write_back(back, &waiting));
         for line in BufReader::new(client).lines() {
             let line = line?;
-            let answer = self.take(&line).unwrap_or_else(|| Box::new(|| "no - not understood".into()));
+            let answer = match &self.part {
+                Part::Replica(store) => self.take(store, &line),
+                Part::Witness(witness) => Some(self.take_as_witness(witness, &line)),
+            };
+            let answer = answer.unwrap_or_else(|| Box::new(|| "no - not understood".into()));
             if answers.send(answer).is_err() {
                 break;
             }
@@ -67,17 +80,39 @@ impl Server {
         Ok(())
     }
 
-    fn take(&self, line: &str) -> Option<Answer> {
+    /// Somebody else answers what takes state.
+    fn take_as_witness(&self, witness: &WitnessHandle, line: &str) -> Answer {
+        let mut words = line.split_whitespace();
+        match words.next() {
+            Some("leader") => later(witness.leader(), |id| id.0.to_string()),
+            Some("linked") => later(witness.verify_quorum(), |report| list(&report.linked)),
+            Some("status") => {
+                later(witness.status(), |status| serde_json::to_string(&status).unwrap_or_default())
+            }
+            Some("peer") => {
+                self.peer(&mut words).unwrap_or_else(|| Box::new(|| "no - not understood".into()))
+            }
+            _ => Box::new(|| "no - a witness has no state".into()),
+        }
+    }
+
+    fn peer(&self, words: &mut SplitWhitespace<'_>) -> Option<Answer> {
+        let (id, address) = (NodeId(next(words)?), next(words)?);
+        let set = self.peers.set(id, address);
+        Some(Box::new(move || set.map_or_else(|why| format!("no - {why}"), |_| "ok".into())))
+    }
+
+    fn take(&self, store: &RaftHandle<Store>, line: &str) -> Option<Answer> {
         let mut words = line.split_whitespace();
         Some(match words.next()? {
-            "open" => later(self.store.open_session(), |id| id.0.to_string()),
+            "open" => later(store.open_session(), |id| id.0.to_string()),
             "put" => {
                 let place = Place::read(&mut words)?;
-                self.change(place, Change::Put(next(&mut words)?))
+                propose(store, place, Change::Put(next(&mut words)?))
             }
             "set" => {
                 let place = Place::read(&mut words)?;
-                self.change(place, Change::Set(next(&mut words)?, next(&mut words)?))
+                propose(store, place, Change::Set(next(&mut words)?, next(&mut words)?))
             }
             "cas" => {
                 let place = Place::read(&mut words)?;
@@ -86,11 +121,11 @@ impl Server {
                     "-" => None,
                     value => Some(value.parse().ok()?),
                 };
-                self.change(place, Change::Cas(register, from, next(&mut words)?))
+                propose(store, place, Change::Cas(register, from, next(&mut words)?))
             }
             "add" => {
                 let place = Place::read(&mut words)?;
-                self.change(place, Change::Add(next(&mut words)?, next(&mut words)?))
+                propose(store, place, Change::Add(next(&mut words)?, next(&mut words)?))
             }
             "get" => {
                 let register: u64 = next(&mut words)?;
@@ -100,21 +135,20 @@ impl Server {
                     Some("local") => Read::Local,
                     Some(_) => return None,
                 };
-                let read = self.store.read(policy, move |store| store.registers.get(&register).copied());
+                let read = store.read(policy, move |store| store.registers.get(&register).copied());
                 later(read, |value| value.map_or("-".into(), |value| value.to_string()))
             }
             "sum" => {
                 let counter: u64 = next(&mut words)?;
-                let read =
-                    self.store.read(Read::Linearizable, move |store| store.counters.get(&counter).copied());
+                let read = store.read(Read::Linearizable, move |store| store.counters.get(&counter).copied());
                 later(read, |sum| sum.unwrap_or_default().to_string())
             }
-            "values" => later(self.store.read(Read::Linearizable, |store| store.values.clone()), |values| {
+            "values" => later(store.read(Read::Linearizable, |store| store.values.clone()), |values| {
                 let pairs: Vec<String> =
                     values.iter().map(|(value, times)| format!("{value}:{times}")).collect();
                 pairs.join(" ")
             }),
-            "leader" => later(self.store.leader(), |id| id.0.to_string()),
+            "leader" => later(store.leader(), |id| id.0.to_string()),
             "change" => {
                 let change = words.try_fold(raft::Change::new(), |change, word| {
                     match word.split_at_checked(1)? {
@@ -123,26 +157,20 @@ impl Server {
                         _ => None,
                     }
                 })?;
-                later(self.store.change(change), |now| list(&now.nodes()))
+                later(store.change(change), |now| list(&now.nodes()))
             }
-            "linked" => later(self.store.verify_quorum(), |report| list(&report.linked)),
-            "status" => {
-                later(self.store.status(), |status| serde_json::to_string(&status).unwrap_or_default())
-            }
-            "peer" => {
-                let (id, address) = (NodeId(next(&mut words)?), next(&mut words)?);
-                let set = self.peers.set(id, address);
-                Box::new(move || set.map_or_else(|why| format!("no - {why}"), |_| "ok".into()))
-            }
+            "linked" => later(store.verify_quorum(), |report| list(&report.linked)),
+            "status" => later(store.status(), |status| serde_json::to_string(&status).unwrap_or_default()),
+            "peer" => self.peer(&mut words)?,
             _ => return None,
         })
     }
+}
 
-    fn change(&self, place: Place, change: Change) -> Answer {
-        let Place { session, sequence, acknowledged } = place;
-        let ticket = self.store.propose_in(session, sequence, acknowledged, change);
-        later(ticket, |answer| answer.to_string())
-    }
+fn propose(store: &RaftHandle<Store>, place: Place, change: Change) -> Answer {
+    let Place { session, sequence, acknowledged } = place;
+    let ticket = store.propose_in(session, sequence, acknowledged, change);
+    later(ticket, |answer| answer.to_string())
 }
 
 /// Where a change stands among those of its client.

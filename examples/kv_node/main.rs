@@ -1,6 +1,9 @@
 //! A node as a process: Raft over TCP on a journal in a directory, served to clients by lines over TCP.
 //!
-//!     kv-node ID DIR VOTERS [BUG]        such as: kv-node 1 /tmp/one 1,2,3
+//!     kv-node [--witness] ID DIR VOTERS [BUG]        such as: kv-node 1 /tmp/one 1,2,3
+//!
+//! With `--witness` it votes and keeps the log for the others, and has no state: it answers who leads, `linked` and `status`, and
+//! nothing else. Two nodes and a witness outlive any one of the three.
 //!
 //! VOTERS are those that found the cluster together; with `join:` before them it founds nothing and asks them to be served,
 //! as one that lost its disk must.
@@ -16,7 +19,7 @@
 mod lines;
 mod store;
 
-use lines::Server;
+use lines::{Part, Server};
 use quorate::journal::RedbJournal;
 use quorate::raft::{Mutation, RaftConfig};
 use quorate::transport::{Tcp, TcpConfig};
@@ -31,16 +34,18 @@ use std::time::Duration;
 use store::Store;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let witness = arguments.first().is_some_and(|first| first == "--witness");
+    arguments.drain(..usize::from(witness));
     let (id, dir, voters, bug) = match &arguments[..] {
         [id, dir, voters] => (id, dir, voters, None),
         [id, dir, voters, bug] => (id, dir, voters, Some(bug.as_str())),
         _ => {
-            eprintln!("usage: kv-node ID DIR VOTERS [BUG]");
+            eprintln!("usage: kv-node [--witness] ID DIR VOTERS [BUG]");
             return ExitCode::from(2);
         }
     };
-    match run(id, dir, voters, bug) {
+    match run(witness, id, dir, voters, bug) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("kv-node {id}: {why}");
@@ -49,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(id: &str, dir: &str, voters: &str, bug: Option<&str>) -> Result<(), Box<dyn Error>> {
+fn run(witness: bool, id: &str, dir: &str, voters: &str, bug: Option<&str>) -> Result<(), Box<dyn Error>> {
     let id = NodeId(id.parse()?);
     let (joins, voters) = voters.strip_prefix("join:").map_or((false, voters), |voters| (true, voters));
     let voters = voters.split(',').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
@@ -64,14 +69,17 @@ fn run(id: &str, dir: &str, voters: &str, bug: Option<&str>) -> Result<(), Box<d
         mutation: bug.map(planted).transpose()?,
         ..RaftConfig::default()
     };
-    let store = node.raft_with("store", Store::default(), NoDecider, config);
+    let part = match witness {
+        true => Part::Witness(node.witness_with("store", config)),
+        false => Part::Replica(node.raft_with("store", Store::default(), NoDecider, config)),
+    };
     let tcp = Tcp::bind("127.0.0.1:0", id, node.inbox(), TcpConfig::default())?;
     let clients = TcpListener::bind("127.0.0.1:0")?;
     println!("peers {} clients {}", tcp.local_addr(), clients.local_addr()?);
     stdout().flush()?;
     let peers = tcp.peers();
     let running = Arc::new(node.start(tcp, RedbJournal::open(dir)?)?);
-    let server = Server { store, peers };
+    let server = Server { part, peers };
     spawn(move || server.serve(&clients));
     let asked = running.clone();
     spawn(move || {

@@ -1,6 +1,7 @@
 //! The campaigns in small: clean on some hundred seeds, blind to no planted bug, the same whenever they run.
 #![allow(clippy::unwrap_used)]
 
+use quorate::sim::FaultKind;
 use quorate_examples::campaign::{Protocol, by_name, by_test, mutations, planted};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -36,6 +37,17 @@ fn seeds_that_found_something_once_find_nothing_now() {
         let (name, seed) = (words.next().unwrap(), words.next().unwrap().parse::<u64>().unwrap());
         assert!(words.next().is_some(), "{line}: what did it find?");
         is_clean(name, seed..seed + 1);
+    }
+}
+
+// A thousand seeds of the work may well have none, and that says nothing.
+#[test]
+fn a_fault_that_strikes_in_one_of_hundreds_of_seeds_is_expected_of_ten_thousand() {
+    for name in ["raft", "groups", "work"] {
+        let expected = |seeds| campaign(name).expected(seeds).0;
+        assert!(!expected(1_000).contains(&FaultKind::ObjectTorn), "{name}");
+        assert!(expected(10_000).contains(&FaultKind::ObjectTorn), "{name}");
+        assert!(expected(1_000).contains(&FaultKind::ObjectFailed) && expected(999).is_empty(), "{name}");
     }
 }
 

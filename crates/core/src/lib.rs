@@ -35,7 +35,7 @@ pub use host::{Host, HostBuilder, HostCmd, HostCounters, HostError, HostEvent, H
 pub use id::{AgentId, ClusterId, JournalId, NodeId, ScopeId};
 pub use link::{Identity, Link, LinkCounters, LinkLimits, Received, class_of};
 pub use machine::{Applied, Decider, NoDecider, StateMachine};
-pub use port::{Answer, Job, JobKind, JobPanic, Notice, Port, PortCx};
+pub use port::{Alarm, Answer, Job, JobKind, JobPanic, Notice, Port, PortCx};
 pub use rng::Rng;
 pub use seam::{Boot, Corrupt, Cx, Effect, Input, LinkState, Mark, Outbox, Protocol, Recipients};
 pub use ticket::{Failure, Promise, Reason, Ticket, TicketFuture, promise};

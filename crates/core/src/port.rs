@@ -81,6 +81,24 @@ impl<'a, P: Protocol> PortCx<'a, P> {
 pub trait Notice: Any + Debug + Send + Sync {}
 impl<T: Any + Debug + Send + Sync> Notice for T {}
 
+/// A notice for whoever runs the node, in words: something is wrong that nothing here mends. Nodes write it to their log as a
+/// warning, whoever else watches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Alarm(String);
+
+impl Alarm {
+    /// With these words.
+    pub fn new(text: impl Into<String>) -> Alarm {
+        Alarm(text.into())
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What a job answers; the port that made it knows the type.
 pub type Answer = Box<dyn Any + Send>;
 

@@ -45,8 +45,8 @@ pub mod work;
 pub use builder::{ConfigError, Node, NodeBuilder, NodeError, Problem};
 pub use quorate_consensus::{groups, raft};
 pub use quorate_core::{
-    AgentId, Applied, Assembly, Boot, ClusterId, Corrupt, Cx, Decider, Door, Failure, Input, Job, JournalId,
-    LinkState, NoDecider, NodeId, Notice, Port, PortCx, Promise, Protocol, Reason, Rng, ScopeId,
+    AgentId, Alarm, Applied, Assembly, Boot, ClusterId, Corrupt, Cx, Decider, Door, Failure, Input, Job,
+    JournalId, LinkState, NoDecider, NodeId, Notice, Port, PortCx, Promise, Protocol, Reason, Rng, ScopeId,
     StateMachine, Ticket, Time, Wall, Wire, freeze_by_clone, promise,
 };
 pub use quorate_node::{Event, Events, Jobs, JournalMode, NoEvent, NodeConfig, NodeStatus, Running, Stopped};

@@ -96,11 +96,14 @@ pub const PROTOCOLS: [Protocol; 3] = [on_raft::PROTOCOL, groups::PROTOCOL, work:
 /// Seeds from which on a campaign fails when an expected fault or path never happened: fewer may miss one by chance.
 pub const ENOUGH_SEEDS: u64 = 1000;
 
-/// As [`ENOUGH_SEEDS`], for paths that are [`RARE`].
+/// As [`ENOUGH_SEEDS`], for paths that are [`RARE`] and faults that are [`RARE_FAULTS`].
 pub const PLENTY_SEEDS: u64 = 10_000;
 
 /// Paths that are taken once in thousands of seeds.
 pub const RARE: [&str; 1] = [checkers::SNAPSHOT_REFUSED];
+
+/// Faults that strike in one of hundreds of seeds: power has to be lost while an object is being written.
+pub const RARE_FAULTS: [FaultKind; 1] = [FaultKind::ObjectTorn];
 
 /// What links do in every long campaign. All but one path: sessions here are shorter than the window of 1,024 frames, so
 /// that no frame is too old for it; the link's own tests have some that are.
@@ -146,6 +149,19 @@ fn describe_replica<A, S: StateMachine, D: Decider<S>>(
 }
 
 impl Protocol {
+    /// The faults and the paths that must have happened in so many seeds, or chance alone would not explain it.
+    pub fn expected(&self, seeds: u64) -> (Vec<FaultKind>, Vec<&'static str>) {
+        if seeds < ENOUGH_SEEDS {
+            return (Vec::new(), Vec::new());
+        }
+        let (mut faults, mut paths) = ((self.faults)(), (self.paths)());
+        if seeds < PLENTY_SEEDS {
+            faults.retain(|fault| !RARE_FAULTS.contains(fault));
+            paths.retain(|path| !RARE.contains(path));
+        }
+        (faults, paths)
+    }
+
     /// Runs one seed and writes a line for everything that happens in it.
     pub fn trace(&self, seed: u64, mutation: Option<&str>, writer: Box<dyn Write>) -> Outcome {
         Outcome::caught(seed, |seed| (self.run)(Run { trace: Some(writer), ..Run::of(seed, mutation) }))
@@ -185,11 +201,9 @@ impl Protocol {
             )
         };
         let mut campaign = Campaign::new(seeds.clone()).replay_by(line);
-        let many = seeds.end.saturating_sub(seeds.start);
-        if many >= ENOUGH_SEEDS && mutation.is_none() {
-            let paths = (self.paths)().into_iter();
-            let paths = paths.filter(|path| many >= PLENTY_SEEDS || !RARE.contains(path));
-            campaign = campaign.expect_faults((self.faults)()).expect(paths);
+        if mutation.is_none() {
+            let (faults, paths) = self.expected(seeds.end.saturating_sub(seeds.start));
+            campaign = campaign.expect_faults(faults).expect(paths);
         }
         if threads == NonZeroUsize::MIN {
             return campaign.run_watched(one, watch);

@@ -1,6 +1,6 @@
 //! Five nodes as real processes, over TCP through proxies that this test cuts, each on a journal in a directory of its own.
 //! They are killed, stopped and continued, cut off, given full disks and empty ones, and voters go and come back, as one number
-//! says, while clients write and read.
+//! says, while clients write and read. In two of three runs one or two of the five are witnesses.
 //!
 //! Then: what clients were answered is what a single copy could have answered, what was acknowledged is there, and
 //! everything happened once. `QUORATE_CHAOS_SECONDS` says how long (600 for the long form), `QUORATE_CHAOS_SEED` which.
@@ -112,10 +112,22 @@ struct Told {
     judged: Result<(), String>,
 }
 
+/// The witnesses among those who vote, as whoever leads has them by their acknowledgements.
+fn known_witnesses(nodes: &Nodes) -> Vec<u64> {
+    let ask =
+        |id: u64| Some(nodes.finder.talk(id, PATIENCE)?.ask("status").ok()?.split_once(' ')?.1.to_owned());
+    let said = nodes.finder.leader(PATIENCE).and_then(ask).unwrap_or_default();
+    let status: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
+    let known = status["witnesses"].as_array().cloned().unwrap_or_default();
+    known.iter().filter_map(serde_json::Value::as_u64).collect()
+}
+
 /// Nodes, clients, blows; then peace, and what the nodes hold twice: as they stand, and after all were killed once more.
 fn run(bug: Option<&'static str>, seed: u64, length: Duration) -> Told {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut nodes = Nodes::start(bug);
+    // What bugs do to states is looked for where there are most of them.
+    let witnesses = if bug.is_some() { &[] } else { plan::witnesses(seed) };
+    let mut nodes = Nodes::start(bug, witnesses);
     let stage = stage(&nodes, length, &["", "follower"]);
     // All founders must have met once before one of them may be missing.
     assert_eq!(held(&stage).sum, 0);
@@ -126,6 +138,10 @@ fn run(bug: Option<&'static str>, seed: u64, length: Duration) -> Told {
         let vote = Client::new(0, &stage, 0, 0.0).look("change");
         if vote != NODES.map(|id| id.to_string()).join(",") {
             return Err(format!("in the end {vote} vote"));
+        }
+        let known = known_witnesses(&nodes);
+        if known != witnesses {
+            return Err(format!("{witnesses:?} are witnesses, and the leader knows {known:?}"));
         }
         let seen = stage.seen.lock().unwrap();
         nothing_lost_or_doubled(&seen, &held(&stage))?;
@@ -147,7 +163,8 @@ fn processes_that_are_killed_stopped_cut_off_and_out_of_room_stay_linearizable_a
     let length = Duration::from_secs(setting("QUORATE_CHAOS_SECONDS", 60));
     let seed = setting("QUORATE_CHAOS_SEED", 1);
     let Told { done, seen, judged } = run(None, seed, length);
-    println!("seed {seed}, {} s: {done:?}\n{}", length.as_secs(), summary(&seen));
+    let witnesses = plan::witnesses(seed);
+    println!("seed {seed}, {} s, witnesses {witnesses:?}: {done:?}\n{}", length.as_secs(), summary(&seen));
     if let Err(why) = judged {
         panic!("seed {seed}: {why}");
     }
@@ -193,7 +210,7 @@ fn summary(seen: &Seen) -> String {
 
 #[test]
 fn what_a_node_that_is_cut_off_knows_is_found_to_be_old() {
-    let nodes = Nodes::start(None);
+    let nodes = Nodes::start(None, &[]);
     let stage = stage(&nodes, Duration::ZERO, &[]);
     let mut client = Client::new(0, &stage, 1, 0.0);
     let session = client.look("open");

@@ -35,6 +35,8 @@ pub struct Nodes {
     bug: Option<&'static str>,
     /// Those that lost their first disk.
     wiped: BTreeSet<u64>,
+    /// Those without state.
+    witnesses: BTreeSet<u64>,
 }
 
 struct Process {
@@ -82,10 +84,11 @@ impl Finder {
 }
 
 impl Nodes {
-    pub fn start(bug: Option<&'static str>) -> Nodes {
+    pub fn start(bug: Option<&'static str>, witnesses: &[u64]) -> Nodes {
         let (dir, links) = (TempDir::new().unwrap(), Links::among(&NODES));
         let (processes, finder, wiped) = (BTreeMap::new(), Finder::default(), BTreeSet::new());
-        let mut nodes = Nodes { dir, links, processes, finder, bug, wiped };
+        let witnesses = witnesses.iter().copied().collect();
+        let mut nodes = Nodes { dir, links, processes, finder, bug, wiped, witnesses };
         NODES.iter().for_each(|id| nodes.begin(*id, None).unwrap());
         nodes
     }
@@ -107,6 +110,7 @@ impl Nodes {
                 &limit,
                 env!("CARGO_BIN_EXE_kv-node"),
             ])
+            .args(self.witnesses.contains(&id).then_some("--witness"))
             .args([id.to_string(), self.directory(id).display().to_string()])
             .arg(format!("{}{}", if self.wiped.contains(&id) { "join:" } else { "" }, founders.join(",")))
             .args(self.bug)

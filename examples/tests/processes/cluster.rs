@@ -17,6 +17,8 @@ pub struct Cluster {
     dir: TempDir,
     nodes: Mutex<[Option<Process>; 3]>,
     until: Instant,
+    /// Who has no state.
+    witness: Option<u64>,
 }
 
 struct Process {
@@ -34,8 +36,8 @@ impl Drop for Process {
 }
 
 impl Cluster {
-    pub fn start(until: Instant) -> Cluster {
-        let cluster = Cluster { dir: TempDir::new().unwrap(), nodes: Mutex::default(), until };
+    pub fn start(until: Instant, witness: Option<u64>) -> Cluster {
+        let cluster = Cluster { dir: TempDir::new().unwrap(), nodes: Mutex::default(), until, witness };
         NODES.iter().for_each(|id| cluster.begin(*id));
         cluster
     }
@@ -44,6 +46,7 @@ impl Cluster {
     pub fn begin(&self, id: u64) {
         let voters = NODES.map(|id| id.to_string()).join(",");
         let mut child = Command::new(env!("CARGO_BIN_EXE_kv-node"))
+            .args((self.witness == Some(id)).then_some("--witness"))
             .args([id.to_string(), self.dir.path().join(id.to_string()).display().to_string(), voters])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -79,6 +82,11 @@ impl Cluster {
                 assert_eq!(talk.ask(&line).unwrap(), "ok");
             }
         }
+    }
+
+    /// Snapshots on its disk.
+    pub fn snapshots(&self, id: u64) -> usize {
+        std::fs::read_dir(self.dir.path().join(id.to_string()).join("blobs")).unwrap().count()
     }
 
     /// As `kill -9` does.

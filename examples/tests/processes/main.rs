@@ -10,6 +10,7 @@ use clients::{Registers, Writers, ask_until, values};
 use cluster::{Cluster, NODES};
 use quorate::sim::linearizability::{Kv, Verdict, check};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Values written, each once.
@@ -18,10 +19,24 @@ const VALUES: u64 = 10_000;
 /// For everything together: some ten times what it takes, because machines may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Three nodes and their clients are enough for a small machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[test]
 fn nodes_that_are_killed_in_turn_lose_nothing_and_do_nothing_twice() {
+    killed_in_turn(None);
+}
+
+/// The same at the price of two, whichever of the three is gone.
+#[test]
+fn two_nodes_and_a_witness_that_are_killed_in_turn_lose_nothing_and_do_nothing_twice() {
+    killed_in_turn(Some(3));
+}
+
+fn killed_in_turn(witness: Option<u64>) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let until = Instant::now() + PATIENCE;
-    let cluster = Cluster::start(until);
+    let cluster = Cluster::start(until, witness);
     // All founders must have met once before one of them may be missing.
     cluster.leader();
     let (writers, registers) = (Writers::new(&cluster, until), Registers::new(&cluster, until));
@@ -64,4 +79,10 @@ fn nodes_that_are_killed_in_turn_lose_nothing_and_do_nothing_twice() {
         Verdict::Unknown => panic!("too hard to judge: {} operations", history.len()),
     }
     assert_eq!(ask_until(&cluster, until, "nonsense").expect_err("not understood"), "not understood");
+    if let Some(id) = witness {
+        assert_eq!(cluster.talk(id).unwrap().ask("get 1 local").unwrap(), "no - a witness has no state");
+        assert_ne!(cluster.leader(), id);
+        let snapshots = NODES.map(|id| cluster.snapshots(id) > 0);
+        assert_eq!(snapshots, NODES.map(|other| other != id), "the others take some of their states");
+    }
 }

@@ -191,6 +191,8 @@ pub enum Event {
         /// Bytes of the whole. If they are all there, it is to be whole and on disk.
         total: u64,
     },
+    /// All founders have met, and all of them are witnesses: nothing is founded, as nobody could lead.
+    OnlyWitnesses,
     /// Begin with this state, after a start.
     Restore(Snapshot),
     /// Replace the state by this one, which a leader sent; answer with [`Cmd::Installed`].

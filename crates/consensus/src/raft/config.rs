@@ -33,7 +33,8 @@ pub struct RaftConfig {
     pub snapshot_inflight_max: usize,
     /// The pace at which a snapshot is sent, a follower. Default 64 MiB a second (guess: half of a gigabit link).
     pub snapshot_bytes_per_second: u64,
-    /// The largest snapshot that is accepted from a leader, in bytes. Default 1 GiB.
+    /// The largest snapshot, in bytes: none is accepted from a leader beyond it, and so none is taken. A state that needs more stops
+    /// compaction, and the log grows: see `not_taken` of [`RaftStatus`](super::RaftStatus). Default 1 GiB.
     pub snapshot_bytes_max: u64,
     /// A snapshot is taken when this many bytes of log were applied since the last. Default 4 MiB (guess).
     pub snapshot_log_bytes: usize,
@@ -41,6 +42,9 @@ pub struct RaftConfig {
     pub snapshot_log_entries: u64,
     /// Entries kept behind a snapshot so that followers that lag a little need no snapshot. Default 1,000 (guess).
     pub trailing_entries: u64,
+    /// And no more bytes than this of them, whatever their number: long entries would else be kept by the hundred megabytes. In
+    /// whole batches: of one that does not fit nothing is kept. Default 4 MiB (guess: as much as is applied between two snapshots).
+    pub trailing_bytes_max: usize,
     /// Bytes of log that a witness, and with witnesses every voter, keeps for voters with state that lack it. Beyond that it
     /// forgets what is committed: such a voter can be elected again once it has it from another one. Default 64 MiB (guess: what a restart misses).
     pub witness_log_bytes: usize,
@@ -96,6 +100,7 @@ impl Default for RaftConfig {
             snapshot_log_bytes: 4 << 20,
             snapshot_log_entries: 100_000,
             trailing_entries: 1000,
+            trailing_bytes_max: 4 << 20,
             witness_log_bytes: 64 << 20,
             lease_drift_ppm: None,
             preferred: Vec::new(),
@@ -187,6 +192,7 @@ impl RaftConfig {
             ("snapshot_bytes_per_second", self.snapshot_bytes_per_second.into()),
             ("snapshot_log_bytes", self.snapshot_log_bytes as u128),
             ("snapshot_log_entries", self.snapshot_log_entries.into()),
+            ("trailing_bytes_max", self.trailing_bytes_max as u128),
             ("witness_log_bytes", self.witness_log_bytes as u128),
             ("promises_max", self.promises_max as u128),
             ("sessions_max", self.sessions_max.into()),

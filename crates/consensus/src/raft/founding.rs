@@ -8,7 +8,7 @@
 //! What they wrote down is also the cluster's name, its *group*, which every message carries: founders that lost their
 //! disks and found again found another cluster, and neither takes anything of the other's.
 
-use super::{Configuration, Electors, Msg, Mutation, Pin, Quorums, Raft, Record, Voter};
+use super::{Configuration, Electors, Event, Msg, Mutation, Pin, Quorums, Raft, Record, Voter, peer::Peer};
 use quorate_core::{Boot, Cx, JournalId, NodeId, quorum::Electorate};
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct FoundingStatus {
     /// Founders that know the others, and know one of them under another journal than this replica does: one was
     /// started with two disks, or another set was founded. Nobody will ever be elected.
     pub disagreeing: Vec<NodeId>,
+    /// All founders have met, and each is a witness: nobody could ever lead, so nothing is founded.
+    pub only_witnesses: bool,
 }
 
 impl Raft {
@@ -52,8 +54,22 @@ impl Raft {
         let own = self.pins_digest();
         let voters = || self.peers.iter().filter(|peer| peer.voter);
         let missing = voters().filter(|peer| !self.speaks_as_known(peer)).map(|peer| peer.id).collect();
-        let differs = |peer: &&super::peer::Peer| own.is_some() && peer.pins.is_some() && peer.pins != own;
-        Some(FoundingStatus { missing, disagreeing: voters().filter(differs).map(|peer| peer.id).collect() })
+        let differs = |peer: &&Peer| own.is_some_and(|own| peer.pins.is_some() && !agrees(peer.pins, own));
+        let disagreeing = voters().filter(differs).map(|peer| peer.id).collect();
+        Some(FoundingStatus { missing, disagreeing, only_witnesses: self.founds_only_witnesses() })
+    }
+
+    /// Whether every founder said that it wrote down the same and is a witness.
+    fn founds_only_witnesses(&self) -> bool {
+        let said = self.pins_digest().map(as_witness);
+        let founders = || self.peers.iter().filter(|peer| peer.voter);
+        self.witness && said.is_some() && founders().all(|peer| peer.pins == said)
+    }
+
+    /// What it says of its pins. A witness's is another one, so that founders know before they begin whether one of them has
+    /// state; what they have in common, and the cluster's name, is the same.
+    fn said_pins(&self) -> Option<u64> {
+        self.pins_digest().map(|digest| if self.witness { as_witness(digest) } else { digest })
     }
 
     /// A founder's link came up before the founding is complete. The first contact is written down; what it meets later under another journal is
@@ -72,7 +88,7 @@ impl Raft {
     /// Says which electorate is written down here; leaves once it is on disk. While it is not all there the message
     /// is a knock at the doors of those who were not met.
     pub(super) fn tell_pins(&mut self, ask: bool, cx: &mut Cx<'_, Raft>) {
-        let digest = self.pins_digest();
+        let digest = self.said_pins();
         cx.send(self.everybody.clone(), Msg::Pins { founders: self.founders_digest(), digest, ask });
         self.seal_founding(cx);
     }
@@ -99,11 +115,16 @@ impl Raft {
             }
             return;
         }
+        let before = self.founds_only_witnesses();
         if let Some(peer) = self.peer_mut(from) {
             peer.pins = digest;
         }
+        if self.is_founding() && self.founds_only_witnesses() && !before {
+            // Said once for each time that it becomes so.
+            cx.emit_now(Event::OnlyWitnesses);
+        }
         if ask {
-            let digest = self.pins_digest();
+            let digest = self.said_pins();
             cx.send(from, Msg::Pins { founders: self.founders_digest(), digest, ask: false });
         }
         self.seal_founding(cx);
@@ -112,7 +133,8 @@ impl Raft {
     /// Once all founders wrote down the same they are the first configuration, and this one may stand for election.
     fn seal_founding(&mut self, cx: &mut Cx<'_, Raft>) {
         let Some(own) = self.pins_digest().filter(|_| self.is_founding()) else { return };
-        if self.peers.iter().filter(|peer| peer.voter).all(|peer| peer.pins == Some(own)) {
+        let agree = self.peers.iter().filter(|peer| peer.voter).all(|peer| agrees(peer.pins, own));
+        if agree && !self.founds_only_witnesses() {
             self.complete_founding(own, cx);
         }
     }
@@ -157,6 +179,19 @@ impl Raft {
         self.founders.iter().for_each(|id| digest.add(&id.0.to_le_bytes()));
         digest.finish()
     }
+}
+
+/// The same pins, as a witness says them.
+fn as_witness(digest: u64) -> u64 {
+    let mut said = Digest::default();
+    said.add(&digest.to_le_bytes());
+    said.add(b"witness");
+    said.finish()
+}
+
+/// Whether one with state or a witness says that it wrote down these pins.
+fn agrees(said: Option<u64>, own: u64) -> bool {
+    said == Some(own) || said == Some(as_witness(own))
 }
 
 /// FNV-1a 64, and never 0. It tells apart what is not made to collide; no secret rests on it.

@@ -152,6 +152,19 @@ impl Log {
         self.batches.range(at..).take_while(move |batch| batch.first() <= last)
     }
 
+    /// The base of a log that keeps, of the batches up to the one that holds `last`, no more than so many bytes: whole ones only.
+    pub fn base_within(&self, last: Index, bytes_max: usize) -> Index {
+        let Some(at) = self.batch_at(last) else { return self.base.index };
+        let mut bytes = 0;
+        for batch in self.batches.range(..=at).rev() {
+            bytes += batch.len();
+            if bytes > bytes_max {
+                return batch.last().min(last);
+            }
+        }
+        self.base.index
+    }
+
     /// The entry at `index`.
     pub fn entry(&self, index: Index) -> Option<Entry<'_>> {
         self.batches[self.batch_at(index)?].entries().find(|entry| entry.index == index)
@@ -245,6 +258,23 @@ mod tests {
         assert_eq!(terms(&log), [(7, 9), (8, 9), (9, 10), (10, 10)]);
         log.rebase(LogId::new(10, 10));
         assert_eq!(log, Log { base: LogId::new(10, 10), ..Log::default() });
+    }
+
+    #[test]
+    fn what_is_kept_in_so_many_bytes_is_whole_batches_and_as_many_as_fit() {
+        let log = sample();
+        for (last, bytes_max) in (1..=8).flat_map(|last| (0..20).map(move |bytes_max| (last, bytes_max))) {
+            let base = log.base_within(last, bytes_max);
+            // The naive twin: the lowest base that is the end of a batch, or nothing at all, with few enough bytes behind it.
+            let kept = |base| -> usize {
+                let whole = log.batches().filter(|b| b.first() > base && b.first() <= last);
+                whole.map(Batch::len).sum()
+            };
+            let ends = [0].into_iter().chain(log.batches().map(Batch::last)).filter(|end| *end <= last);
+            let expected = ends.chain([last]).find(|base| kept(*base) <= bytes_max);
+            assert_eq!(Some(base), expected, "{bytes_max} bytes up to {last}");
+        }
+        assert_eq!(Log::default().base_within(3, 0), 0);
     }
 
     #[test]

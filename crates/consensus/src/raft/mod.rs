@@ -86,8 +86,8 @@ use mutation::Mutation;
 pub use mutation::Mutation;
 pub(crate) use port::{Ask, FoldedPort, guarded};
 pub use port::{
-    QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId, Stateless,
-    WitnessHandle,
+    NotTaken, QuorumReport, RaftHandle, RaftNotice, RaftPort, RaftStatus, Read, Session, SessionId,
+    Stateless, WitnessHandle,
 };
 pub use record::{Record, Snapshot};
 pub use recovery::{LostForGood, NotRecovered, Recovery, Remains, Survivor};

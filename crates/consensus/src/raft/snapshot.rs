@@ -42,7 +42,10 @@ impl Raft {
         }
         // A witness is told who lacks what.
         let trailing = if self.witness { 0 } else { self.config.trailing_entries };
-        let keep = at.index.saturating_sub(trailing);
+        let keep = at
+            .index
+            .saturating_sub(trailing)
+            .max(self.log.base_within(at.index, self.config.trailing_bytes_max));
         let keep = match self.held.filter(|_| !self.witness && !self.is_overfull()) {
             Some(held) => keep.min(held),
             None => keep,

@@ -459,7 +459,9 @@ impl Cluster {
             Msg::Pins { founders, digest: Some(digest), .. } if *from == id => Some((*founders, *digest)),
             _ => None,
         });
-        let (all, digest) = told.expect("it knows them all");
+        let (all, _) = told.expect("it knows them all");
+        // They hold state, whatever it is itself.
+        let digest = self.group_of(&self.raft(id).voters());
         for other in founders {
             self.deliver(other, id, Msg::Pins { founders: all, digest: Some(digest), ask: false });
         }

@@ -1,11 +1,12 @@
 //! Ports on disks that refuse, are full, or hang: what is tried again, and what waits meanwhile.
 
 use crate::hosts::{Hosts, WORK};
-use crate::ports::{add, hasty, led, other_than, three};
+use crate::ports::{add, hasty, led, other_than, take, three};
 use crate::tally::{Do, Tally};
 use quorate_consensus::groups::{Groups, GroupsConfig, GroupsHandle, GroupsPort};
-use quorate_consensus::raft::{Founding, RaftConfig, RaftNotice};
-use quorate_core::{BlobId, Blobs, HostBuilder, NoDecider, NodeId};
+use quorate_consensus::raft::{Founding, NotTaken, RaftConfig, RaftNotice};
+use quorate_core::{Alarm, BlobId, Blobs, HostBuilder, NoDecider, NodeId};
+use std::any::Any;
 
 // In place of a damaged one, and nothing else would bring about another try.
 #[test]
@@ -198,4 +199,44 @@ fn nothing_is_left_on_disk_of_a_group_that_was_removed() {
         let left = hosts.nodes.get_mut(&node).unwrap().objects.count();
         assert_eq!(left, 0, "removed behind {jobs} jobs, crashed: {crashes}");
     }
+}
+
+// Nobody would accept it; and a bound that holds only where snapshots arrive is met when somebody needs one.
+#[test]
+fn a_state_that_is_too_large_for_a_snapshot_is_not_written_and_said_to_be() {
+    let config = RaftConfig { snapshot_bytes_max: 100, ..hasty() };
+    let (mut hosts, leader, _) = led(config);
+    let status = |hosts: &mut Hosts| {
+        let ticket = hosts.handle::<Tally, NoDecider>(leader).status();
+        hosts.settle();
+        take(ticket).unwrap()
+    };
+    let mut number = 0;
+    let mut add_many = |hosts: &mut Hosts, count| {
+        for _ in 0..count {
+            number += 1_000_000;
+            add(hosts, leader, number);
+        }
+    };
+    add_many(&mut hosts, 10);
+    let small = status(&mut hosts);
+    assert!(small.snapshot.index > 0 && small.not_taken.is_none() && small.snapshots_not_taken == 0);
+    drop(hosts.nodes.get_mut(&leader).unwrap().notices.drain(..));
+    add_many(&mut hosts, 100);
+    let large = status(&mut hosts);
+    assert_eq!(large.not_taken, Some(NotTaken::TooLarge { bytes_max: 100 }));
+    assert!(large.snapshots_not_taken > 0 && large.log_bytes > small.log_bytes);
+    assert!(large.applied.index > 110, "everything else goes on");
+    let notices = std::mem::take(&mut hosts.nodes.get_mut(&leader).unwrap().notices);
+    let notices: Vec<&dyn Any> = notices.iter().map(|(_, notice)| &**notice as &dyn Any).collect();
+    let tried = notices.iter().filter_map(|notice| notice.downcast_ref::<RaftNotice>());
+    let tries = tried.filter(|notice| matches!(notice, RaftNotice::NotTaken { .. })).count();
+    assert!((2..=5).contains(&tries), "{tries}: each costs a whole snapshot");
+    let alarms: Vec<&Alarm> = notices.iter().filter_map(|notice| notice.downcast_ref()).collect();
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+    assert!(alarms[0].to_string().contains("snapshot_bytes_max, 100"), "{}", alarms[0]);
+    // Nothing is left of it, and what was there before stays.
+    let objects = &mut hosts.nodes.get_mut(&leader).unwrap().objects;
+    assert_eq!(objects.list(WORK).unwrap().len(), 1);
+    assert_eq!(objects.list_unfinished(WORK).unwrap(), [0u64; 0]);
 }

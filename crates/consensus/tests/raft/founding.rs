@@ -1,8 +1,13 @@
 //! Before the first election all founders have met, and know one another by the same journals.
 
 use crate::cluster::{Cluster, ids};
-use quorate_consensus::raft::{Founding, Msg, RaftConfig, Record};
-use quorate_core::{Boot, Input, JournalId, LinkState, NodeId};
+use crate::hosts::{Hosts, WORK};
+use crate::ports::take;
+use quorate_consensus::raft::{
+    Event, Founding, Msg, Raft, RaftConfig, RaftNotice, RaftPort, Record, WitnessHandle,
+};
+use quorate_core::{Alarm, Boot, HostBuilder, Input, JournalId, LinkState, NodeId};
+use std::any::Any;
 
 const A: NodeId = NodeId(1);
 const B: NodeId = NodeId(2);
@@ -86,4 +91,61 @@ fn meetings_that_are_lost_are_repeated_and_strangers_are_not_counted() {
     cluster.wire.clear();
     cluster.pass(1_000);
     assert!(cluster.leader().is_some());
+}
+
+// Told apart before anything is founded: a cluster that nobody can lead would have to be thrown away.
+#[test]
+fn founders_that_are_all_witnesses_found_nothing_and_say_why() {
+    let mut cluster = Cluster::empty(RaftConfig::default());
+    for id in ids(3) {
+        cluster.add_as(true, id, Founding::Found(ids(3)), JournalId(u128::from(id.0)));
+    }
+    cluster.pass(3_000);
+    for id in ids(3) {
+        let raft = cluster.raft(id);
+        let founding = raft.founding().expect("it founds");
+        assert!(founding.only_witnesses && founding.missing.is_empty() && founding.disagreeing.is_empty());
+        assert!(!raft.is_founded());
+        let told = cluster.take_events(id).iter().filter(|event| **event == Event::OnlyWitnesses).count();
+        assert!((1..=2).contains(&told), "{told} times");
+    }
+    // In another life they meet again, and know again.
+    cluster.crash(NodeId(1));
+    cluster.start(NodeId(1));
+    cluster.pass(1_000);
+    assert!(cluster.raft(NodeId(1)).founding().is_some_and(|founding| founding.only_witnesses));
+    assert!(cluster.take_events(NodeId(1)).contains(&Event::OnlyWitnesses));
+    // While one is missing nobody knows; with one that has state they found.
+    let mut cluster = Cluster::empty(RaftConfig::default());
+    for id in [1, 2].map(NodeId) {
+        cluster.add_as(true, id, Founding::Found(ids(3)), JournalId(u128::from(id.0)));
+    }
+    cluster.pass(1_000);
+    assert!(cluster.raft(NodeId(1)).founding().is_some_and(|founding| !founding.only_witnesses));
+    cluster.add(NodeId(3), Founding::Found(ids(3)), JournalId(3));
+    assert_eq!(cluster.elect(), NodeId(3));
+    assert_eq!(cluster.raft(NodeId(1)).founding(), None);
+}
+
+#[test]
+fn whoever_asks_one_of_founders_that_are_all_witnesses_is_told_so() {
+    let mut hosts = Hosts::new(3, 1, |id, _| {
+        let raft = Raft::witness(id, RaftConfig::default(), Founding::Found(ids(3))).unwrap();
+        let mut builder = HostBuilder::new();
+        builder.scope(WORK, raft, RaftPort::of_witness(RaftConfig::default()));
+        builder.build().unwrap()
+    });
+    hosts.pass(1_000);
+    let one = hosts.nodes.get_mut(&NodeId(1)).unwrap();
+    let handle = WitnessHandle::new(one.door.clone(), WORK);
+    let told = std::mem::take(&mut one.notices);
+    let told: Vec<&dyn Any> = told.iter().map(|(_, notice)| &**notice as &dyn Any).collect();
+    assert!(told.iter().any(|notice| notice.downcast_ref() == Some(&RaftNotice::OnlyWitnesses)));
+    let alarms: Vec<&Alarm> = told.iter().filter_map(|notice| notice.downcast_ref()).collect();
+    assert!((1..=2).contains(&alarms.len()), "{alarms:?}");
+    let (leader, status) = (handle.leader(), handle.status());
+    hosts.pass(11_000);
+    let why = take(leader).unwrap_err().to_string();
+    assert!(why.contains("all founders are witnesses"), "{why}");
+    assert!(take(status).unwrap().founding.is_some_and(|founding| founding.only_witnesses));
 }

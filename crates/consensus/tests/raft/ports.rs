@@ -451,3 +451,30 @@ fn a_snapshot_that_comes_while_entries_are_applied_never_takes_the_state_back() 
         assert!(states[0] == states[1] && states[1] == states[2], "seed {seed}: {states:?}");
     }
 }
+
+#[test]
+fn how_far_it_has_come_is_known_while_a_job_has_the_state() {
+    let (mut hosts, leader, _) = led(RaftConfig::default());
+    let session = handle(&hosts, leader).open_session();
+    hosts.pass(20);
+    take(session).unwrap();
+    (0..5).for_each(|number| add(&mut hosts, leader, number));
+    let status = |hosts: &mut Hosts| {
+        let ticket = handle(hosts, leader).status();
+        hosts.settle();
+        take(ticket).unwrap()
+    };
+    let before = status(&mut hosts);
+    hosts.run_jobs = false;
+    let slow = handle(&hosts, leader).propose(Do::Add(5));
+    hosts.pass(20);
+    assert_eq!(hosts.nodes[&leader].jobs.len(), 1, "it applies");
+    let meanwhile = status(&mut hosts);
+    assert!(meanwhile.commit > before.commit);
+    assert_eq!((meanwhile.applied, meanwhile.sessions), (before.applied, before.sessions));
+    assert_eq!((before.applied.index, before.sessions), (before.commit, 1));
+    hosts.run_jobs = true;
+    hosts.pass(20);
+    assert!(slow.is_settled());
+    assert_eq!(status(&mut hosts).applied.index, meanwhile.commit);
+}

@@ -5,7 +5,7 @@ use crate::made::{self, append, entries};
 use bytes::Bytes;
 use quorate_consensus::raft::{
     Append, AppendReply, Batches, Candidacy, Cmd, Event, Founding, LogId, Msg, NotRestored, Outcome,
-    RaftConfig, SnapshotChunk, SnapshotReply,
+    RaftConfig, RaftConfigError, SnapshotChunk, SnapshotReply,
 };
 use quorate_core::{JournalId, NodeId};
 
@@ -424,4 +424,35 @@ fn a_restored_snapshot_that_contradicts_what_was_committed_meanwhile_is_refused(
     cluster.installed(F, true);
     assert_eq!((cluster.raft(F).commit(), cluster.last(F)), (8, LogId::new(2, 8)));
     assert_eq!(cluster.raft(F).counters().nonsense, 1);
+}
+
+// Long entries: their number alone would keep them all.
+#[test]
+fn what_is_kept_behind_a_snapshot_is_bounded_in_bytes() {
+    for trailing_bytes_max in [1, 40, 100, 1_000] {
+        let mut cluster = Cluster::with(3, RaftConfig { trailing_bytes_max, ..RaftConfig::default() });
+        let leader = cluster.elect();
+        for _ in 0..20 {
+            cluster.propose(leader, b"ten bytes.");
+            cluster.pass(5);
+        }
+        let whole = cluster.raft(leader).log().bytes();
+        assert!((200..1_000).contains(&whole), "{whole}");
+        for id in ids(3) {
+            let at = cluster.last(leader);
+            cluster.pass(60);
+            cluster.snapshot(id, at, b"the state");
+            let kept = cluster.raft(id).log().bytes();
+            assert!(kept <= trailing_bytes_max, "{kept} of {trailing_bytes_max}");
+            // As many whole batches as fit.
+            assert!(kept + 20 > trailing_bytes_max.min(whole), "{kept} of {trailing_bytes_max}");
+            let base = cluster.raft(id).log().base();
+            cluster.crash(id);
+            cluster.start(id);
+            assert_eq!((cluster.raft(id).log().base(), cluster.raft(id).last()), (base, at));
+            cluster.pass(1_000);
+        }
+    }
+    let zero = RaftConfig { trailing_bytes_max: 0, ..RaftConfig::default() };
+    assert_eq!(zero.validate(), Err(RaftConfigError::Zero("trailing_bytes_max")));
 }

@@ -5,9 +5,11 @@ use crate::scribe::Scribe;
 use crate::shared::Shared;
 use bytes::Bytes;
 use quorate_core::{
-    Frame, Host, HostEvent, HostMsg, HostRecord, Io, Link, Mark, NodeId, Received, Recipients, Rng, Time,
+    Alarm, Frame, Host, HostEvent, HostMsg, HostRecord, Io, Link, Mark, NodeId, Received, Recipients, Rng,
+    Time,
 };
 use quorate_transport::Transport;
+use std::any::Any;
 use std::sync::Arc;
 
 /// What a record costs in memory beside its bytes, about.
@@ -126,6 +128,9 @@ impl Io<Host> for Hands {
             HostEvent::Job { scope, job } => self.crew.push(scope, job),
             HostEvent::Notice { scope, notice } => {
                 self.tally.notices += 1;
+                if let Some(alarm) = (&*notice as &dyn Any).downcast_ref::<Alarm>() {
+                    tracing::warn!(node = %self.shared.id, %scope, "{alarm}");
+                }
                 self.shared.hub.publish(scope, notice);
             }
         }

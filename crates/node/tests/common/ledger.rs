@@ -160,6 +160,7 @@ pub enum Ask {
     Work(JobKind, Work, Promise<()>),
     Say(NodeId, Say),
     Tell(&'static str),
+    Alarm(&'static str),
     Compact,
     Panic,
 }
@@ -203,6 +204,7 @@ impl Port<Ledger> for Clerk {
             }
             Ask::Say(to, say) => cx.command(LedgerCmd::Say(to, say)),
             Ask::Tell(what) => cx.notice(what),
+            Ask::Alarm(what) => cx.notice(Alarm::new(what)),
             Ask::Compact => cx.command(LedgerCmd::Compact),
             Ask::Panic => cx.command(LedgerCmd::Panic),
         }

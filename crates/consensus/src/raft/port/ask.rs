@@ -79,7 +79,7 @@ pub struct RaftStatus {
     pub last: LogId,
     /// The last index known to be committed.
     pub commit: u64,
-    /// The last entry applied; its default while the state machine is away in a job.
+    /// The last entry applied; while a job has the state machine, the last one before it.
     pub applied: LogId,
     /// The entry that the last snapshot stands for.
     pub snapshot: LogId,
@@ -87,8 +87,12 @@ pub struct RaftStatus {
     pub log_bytes: usize,
     /// Requests that wait to be settled.
     pub waiting: usize,
-    /// Client sessions that are open.
+    /// Client sessions that are open; while a job has the state machine, before it.
     pub sessions: usize,
+    /// Snapshots of its own that could not be taken in this life.
+    pub snapshots_not_taken: u64,
+    /// Why the last one was not. While it says so the log is not compacted, and grows.
+    pub not_taken: Option<NotTaken>,
     /// What the founding waits for; `None` once all founders have met.
     pub founding: Option<FoundingStatus>,
     /// Voters whose disk was put back to an earlier copy: they count no more, this node included, and each needs an empty
@@ -115,6 +119,21 @@ pub struct QuorumReport {
     pub linked: Vec<NodeId>,
     /// `None`: a quorum answered after the question, so somebody leads and can commit. Otherwise why nobody is known to.
     pub unconfirmed: Option<String>,
+}
+
+/// Why a snapshot was not taken.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, serde::Serialize)]
+#[non_exhaustive]
+pub enum NotTaken {
+    /// The state needs more bytes than [`snapshot_bytes_max`](crate::raft::RaftConfig::snapshot_bytes_max) allows: no replica would accept it.
+    #[error("the state needs more bytes than snapshot_bytes_max, {bytes_max}")]
+    TooLarge {
+        /// The bound.
+        bytes_max: u64,
+    },
+    /// It cannot be serialised, or its object cannot be written.
+    #[error("{0}")]
+    Unwritten(String),
 }
 
 /// What observers of a Raft scope learn.
@@ -165,8 +184,10 @@ pub enum RaftNotice {
         /// The last entry it would have stood for.
         at: LogId,
         /// Why.
-        why: String,
+        why: NotTaken,
     },
+    /// All founders have met, and all of them are witnesses: nothing is founded.
+    OnlyWitnesses,
     /// The state was replaced by a leader's snapshot.
     Installed {
         /// The last entry it stands for.

@@ -1,6 +1,6 @@
 //! A port whose replica sleeps: the state machine, its sessions, and the numbers that must not be given twice.
 
-use super::{Leading, Machine, RaftPort, objects::Objects};
+use super::{Leading, Machine, RaftPort, objects::Objects, taking::Failures};
 use crate::raft::{Index, LogId, RaftConfig, Term};
 use quorate_core::{NoDecider, ScopeId, StateMachine, Time};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ pub(crate) struct FoldedPort<S> {
     changes: u64,
     whole: Option<Index>,
     applied_since: (usize, u64),
+    not_taken: Option<Box<Failures>>,
     scope: ScopeId,
     made: u64,
     /// The term that this replica leads, and its first entry.
@@ -37,6 +38,7 @@ impl<S: StateMachine> FoldedPort<S> {
         port.changing.go_on_from(self.changes);
         port.whole = self.whole;
         port.applied_since = self.applied_since;
+        port.not_taken = self.not_taken;
         port.scope = self.scope;
         port.objects = Objects::swept(self.made);
         (port.committed, port.handed) = (applied, applied);
@@ -85,6 +87,7 @@ impl<S: StateMachine> RaftPort<S> {
                 changes: self.changing.requests(),
                 whole: self.whole,
                 applied_since: self.applied_since,
+                not_taken: self.not_taken,
                 scope: self.scope,
                 made: self.objects.made(),
                 leads: self.leading.map(|leading| (leading.term, leading.first)),

@@ -14,14 +14,16 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             self.applied_since = (0, 0);
         }
         let (bytes, entries) = self.applied_since;
-        let due = bytes >= self.config.snapshot_log_bytes
-            || entries >= self.config.snapshot_log_entries
+        // What was too large will be too large soon after as well.
+        let times = self.not_taken.as_ref().map_or(1, |failures| failures.patience());
+        let due = bytes >= self.config.snapshot_log_bytes.saturating_mul(times)
+            || entries >= self.config.snapshot_log_entries.saturating_mul(times as u64)
             || self.snapshot_lost;
         if self.serialising || !due || self.machine.is_none() {
             return None;
         }
         let blob = self.objects.next(raft.incarnation())?;
-        let machine = self.machine.take()?;
+        let machine = self.lend()?;
         (self.serialising, self.applied_since) = (true, (0, 0));
         self.renews = std::mem::take(&mut self.snapshot_lost);
         Some(Job::own(move |_| {
@@ -40,7 +42,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     }
 
     pub(super) fn thaw(&mut self) -> Option<Job> {
-        let machine = self.machine.take()?;
+        let machine = self.lend()?;
         let (snapshot, answer) = self.incoming.take()?;
         // It goes before entries that were committed since it came, so the state never goes back: a snapshot is
         // told of only when it is beyond what was committed by then.
@@ -79,6 +81,9 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                 let renews = std::mem::take(&mut self.renews);
                 match written {
                     Ok((total, crc)) => {
+                        if let Some(failures) = &mut self.not_taken {
+                            failures.ended();
+                        }
                         cx.notice(RaftNotice::Compacted { at, bytes: total });
                         cx.command(Cmd::Snapshot { at, blob, total, crc });
                         if self.config.suffers(Mutation::RecordBeforeObject) {
@@ -93,8 +98,11 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
                     }
                     // The log stays, and the next trigger is another try. In place of a damaged one there may be none.
                     Err(why) => {
+                        let failures = self.not_taken.get_or_insert_default();
+                        failures.one_more(&why, cx);
                         if renews {
-                            self.renew_at = cx.now + self.config.election_timeout;
+                            self.renew_at =
+                                cx.now + self.config.election_timeout * failures.patience() as u32;
                         }
                         cx.notice(RaftNotice::NotTaken { at, why })
                     }
@@ -163,7 +171,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
         let upto = batches.last()?.last().min(self.committed);
         let wanted = self.promises.wanted(upto);
         self.handed = upto;
-        let mut machine = self.machine.take()?;
+        let mut machine = self.lend()?;
         Some(Job::own(move |_| {
             let outcomes = machine.apply(&batches, upto, &wanted);
             Done::<S>::Applied { machine, outcomes, bytes, entries: upto - applied }

@@ -1,6 +1,7 @@
 //! The replicated state on one replica: the application's state machine with the sessions and the place in
 //! the log that it has reached. It travels into jobs and back.
 
+use super::NotTaken;
 use super::sessions::{Envelope, Known, SessionId, Sessions};
 use super::stream::{Reader, Writer};
 use crate::raft::{Batch, EntryKind, Index, LogId, Mutation, NotRead, NotRestored, RaftConfig, Snapshot};
@@ -163,10 +164,15 @@ fn read<S: StateMachine>(reader: &mut Reader<'_>, room: &mut [u8]) -> Result<(Se
 
 impl<F: serde::Serialize> Frozen<F> {
     /// Writes it as an object: its bytes, and their CRC-32. What was begun is removed where it fails.
-    pub fn write(self, id: BlobId, config: &RaftConfig, blobs: &mut dyn Blobs) -> Result<(u64, u32), String> {
+    pub fn write(
+        self,
+        id: BlobId,
+        config: &RaftConfig,
+        blobs: &mut dyn Blobs,
+    ) -> Result<(u64, u32), NotTaken> {
         let without_sessions = config.suffers(Mutation::SnapshotWithoutSessions);
         let sessions = if without_sessions { Sessions::default() } else { self.sessions };
-        let mut writer = Writer::new(blobs, id);
+        let mut writer = Writer::new(blobs, id, config.snapshot_bytes_max);
         let written = writer.write(&SNAPSHOT_VERSION).and_then(|()| writer.write(&sessions));
         let written = written.and_then(|()| writer.write(&self.state));
         let finished = written.and_then(|()| writer.finish(!config.suffers(Mutation::RecordBeforeObject)));

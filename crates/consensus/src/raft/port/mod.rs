@@ -21,11 +21,12 @@ mod propose;
 mod reads;
 mod sessions;
 mod stream;
+mod taking;
 mod through_leader;
 mod witness;
 
 pub(crate) use ask::Ask;
-pub use ask::{QuorumReport, RaftNotice, RaftStatus, Read};
+pub use ask::{NotTaken, QuorumReport, RaftNotice, RaftStatus, Read};
 pub(crate) use folded::FoldedPort;
 pub use handle::{RaftHandle, Session};
 pub use sessions::SessionId;
@@ -41,20 +42,26 @@ use machine::{Frozen, Machine, Outcome, Unthawed};
 use objects::{Errand, Errands, Objects};
 use promises::{Promises, Waiter, reason};
 use quorate_core::{
-    Answer, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, ScopeId, StateMachine, Time,
+    Alarm, Answer, Decider, Job, JobPanic, NoDecider, Port, PortCx, Reason, ScopeId, StateMachine, Time,
 };
 use sessions::{Bounds, Envelope, Sessions};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use taking::Failures;
 use through_leader::ThroughLeader;
 
 /// Entries of one apply job: short enough for reads to come in between.
 const APPLY_BYTES: usize = 1 << 20;
 
+/// Why a founding comes to nothing.
+const ONLY_WITNESSES: &str = "all founders are witnesses, and nobody could lead: empty their directories and found with one that has state";
+
 /// Holds a [`StateMachine`], and what its leader decides, behind a [`Raft`].
 pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     /// At home; `None` while a job has it.
     machine: Option<Machine<S>>,
+    /// How far it had come when a job took it, and how many sessions were open.
+    lent: (LogId, usize),
     decider: D,
     config: Arc<RaftConfig>,
     promises: Promises<S::Reply>,
@@ -96,6 +103,8 @@ pub struct RaftPort<S: StateMachine, D: Decider<S> = NoDecider> {
     /// A view that no job serialises yet, and the number of the object that it becomes.
     frozen: Option<(Frozen<S::Frozen>, u64)>,
     serialising: bool,
+    /// Snapshots that could not be taken, if there are any.
+    not_taken: Option<Box<Failures>>,
     leading: Option<Leading>,
     /// The term of the last leader that was known.
     led: Term,
@@ -123,7 +132,7 @@ enum Done<S: StateMachine> {
     Applied { machine: Machine<S>, outcomes: Vec<(LogId, Outcome<S::Reply>)>, bytes: usize, entries: u64 },
     Thawed { machine: Machine<S>, snapshot: Snapshot, result: Result<(), Unthawed>, answer: bool },
     Frozen { machine: Machine<S>, frozen: Frozen<S::Frozen>, blob: u64 },
-    Serialised { at: LogId, blob: u64, written: Result<(u64, u32), String> },
+    Serialised { at: LogId, blob: u64, written: Result<(u64, u32), NotTaken> },
 }
 
 impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
@@ -141,6 +150,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     fn around(machine: Option<Machine<S>>, decider: D, config: Arc<RaftConfig>) -> Self {
         RaftPort {
             machine,
+            lent: (LogId::ZERO, 0),
             decider,
             config,
             promises: Promises::new(),
@@ -167,6 +177,7 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
             objects: Objects::default(),
             frozen: None,
             serialising: false,
+            not_taken: None,
             leading: None,
             led: 0,
             poisoned: None,
@@ -176,6 +187,13 @@ impl<S: StateMachine, D: Decider<S>> RaftPort<S, D> {
     /// The state and the last entry applied to it, unless a job has it at the moment.
     pub fn state(&self) -> Option<(&S, LogId)> {
         self.machine.as_ref().map(|machine| (&machine.state, machine.applied))
+    }
+
+    /// The state machine, for a job. How far it is meanwhile is still known.
+    fn lend(&mut self) -> Option<Machine<S>> {
+        let machine = self.machine.take()?;
+        self.lent = (machine.applied, machine.sessions.len());
+        Some(machine)
     }
 
     /// Why the scope takes nothing any more, if it does not.
@@ -331,6 +349,10 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
                     self.refuse_read(request, reason(why));
                 }
             }
+            Event::OnlyWitnesses => {
+                cx.notice(RaftNotice::OnlyWitnesses);
+                cx.notice(Alarm::new(ONLY_WITNESSES));
+            }
             Event::Restore(snapshot) => {
                 self.committed = self.committed.max(snapshot.last.index);
                 self.incoming = Some((snapshot, false));
@@ -432,6 +454,7 @@ impl<S: StateMachine, D: Decider<S>> Port<Raft> for RaftPort<S, D> {
     fn wake(&mut self, cx: &mut PortCx<'_, Raft>) {
         self.promises.expire(cx.now);
         self.leaderless.expire(cx.now, || match cx.protocol.founding() {
+            Some(founding) if founding.only_witnesses => Reason::Refused(ONLY_WITNESSES.into()),
             Some(founding) => Reason::Founding(founding.missing),
             None => Reason::NotLeader(None),
         });

@@ -1,5 +1,6 @@
 //! Values into objects and out of them, a piece at a time: never the whole in memory.
 
+use super::NotTaken;
 use postcard::{Deserializer, de_flavors, ser_flavors};
 use quorate_core::{BlobError, BlobId, Blobs};
 use serde::Serialize;
@@ -15,39 +16,48 @@ pub(super) struct Writer<'b> {
     piece: Vec<u8>,
     written: u64,
     crc: crc32fast::Hasher,
-    error: Option<BlobError>,
+    bytes_max: u64,
+    error: Option<NotTaken>,
 }
 
 impl<'b> Writer<'b> {
-    pub fn new(blobs: &'b mut dyn Blobs, id: BlobId) -> Writer<'b> {
+    /// Of an object that may have so many bytes: no piece beyond them is written.
+    pub fn new(blobs: &'b mut dyn Blobs, id: BlobId, bytes_max: u64) -> Writer<'b> {
         let (piece, crc) = (Vec::with_capacity(PIECE_BYTES), crc32fast::Hasher::new());
-        Writer { blobs, id, piece, written: 0, crc, error: None }
+        Writer { blobs, id, piece, written: 0, crc, bytes_max, error: None }
     }
 
-    /// Puts a value behind what is there. The text says why not.
-    pub fn write<T: Serialize>(&mut self, value: &T) -> Result<(), String> {
+    /// Puts a value behind what is there.
+    pub fn write<T: Serialize>(&mut self, value: &T) -> Result<(), NotTaken> {
         let written = postcard::serialize_with_flavor(value, Behind(self));
-        written.map_err(|error| self.error.take().map_or(error.to_string(), |error| error.to_string()))
+        written.map_err(|error| self.error.take().unwrap_or_else(|| NotTaken::Unwritten(error.to_string())))
     }
 
     fn flush(&mut self) -> postcard::Result<()> {
+        if self.written + self.piece.len() as u64 > self.bytes_max {
+            return self.stop(NotTaken::TooLarge { bytes_max: self.bytes_max });
+        }
         self.crc.update(&self.piece);
         if let Err(error) = self.blobs.append(self.id, self.written, &self.piece) {
-            self.error = Some(error);
-            return Err(postcard::Error::SerializeBufferFull);
+            return self.stop(NotTaken::Unwritten(error.to_string()));
         }
         self.written += self.piece.len() as u64;
         self.piece.clear();
         Ok(())
     }
 
+    fn stop(&mut self, why: NotTaken) -> postcard::Result<()> {
+        self.error = Some(why);
+        Err(postcard::Error::SerializeBufferFull)
+    }
+
     /// How many bytes it has, and their CRC-32. With `seal` it is whole and on disk by then.
-    pub fn finish(mut self, seal: bool) -> Result<(u64, u32), String> {
-        if self.flush().is_err() {
-            return Err(self.error.take().map_or_else(String::new, |error| error.to_string()));
+    pub fn finish(mut self, seal: bool) -> Result<(u64, u32), NotTaken> {
+        if let Err(error) = self.flush() {
+            return Err(self.error.take().unwrap_or_else(|| NotTaken::Unwritten(error.to_string())));
         }
         if seal {
-            self.blobs.seal(self.id).map_err(|error| error.to_string())?;
+            self.blobs.seal(self.id).map_err(|error| NotTaken::Unwritten(error.to_string()))?;
         }
         Ok((self.written, self.crc.finalize()))
     }

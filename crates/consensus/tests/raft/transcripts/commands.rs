@@ -17,6 +17,10 @@ impl Stage {
                 Ok(())
             }
             ["config", setting, value] => self.set(setting, number(value)?),
+            ["witness", nodes @ ..] => {
+                self.witnesses.extend(ids(nodes)?);
+                Ok(())
+            }
             ["disk", node, term, terms @ ..] => self.give(id(node)?, term, terms),
             ["cluster", nodes @ ..] => self.cluster(&ids(nodes)?),
             ["found", node, "with", nodes @ ..] => self.begin(id(node)?, Founding::Found(ids(nodes)?)),
@@ -91,6 +95,7 @@ impl Stage {
         let config = &mut self.config;
         match setting {
             "trailing-entries" => config.trailing_entries = value,
+            "snapshot-entries" => config.snapshot_log_entries = value,
             "piece-bytes" => config.chunk_bytes = value as usize,
             "piece-window" => config.snapshot_inflight_max = value as usize,
             "batch-bytes" => config.batch_bytes_max = value as usize,
@@ -121,8 +126,11 @@ impl Stage {
     fn cluster(&mut self, all: &[NodeId]) -> Done {
         let (quiet, fresh) = (self.lines.len(), self.given.is_empty());
         for id in all {
-            let given = self.given.remove(id).unwrap_or_default();
-            self.given.insert(*id, founded(*id, all, given));
+            let mut given = founded(*id, all, self.given.remove(id).unwrap_or_default());
+            if self.witnesses.contains(id) {
+                given.insert(0, Record::Witness);
+            }
+            self.given.insert(*id, given);
             self.add(*id, Founding::Found(all.to_vec()), id.0.into());
         }
         all.iter().try_for_each(|id| self.start(*id))?;

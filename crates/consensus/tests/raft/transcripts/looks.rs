@@ -23,7 +23,8 @@ impl Stage {
                         base => format!(" behind a snapshot of {}", at(base)),
                     };
                     let log = runs(&self.terms(id));
-                    format!("{role}, t{}, commit {}, log {log}{base}", raft.term(), raft.commit())
+                    let witness = if raft.is_witness() { "a witness, " } else { "" };
+                    format!("{witness}{role}, t{}, commit {}, log {log}{base}", raft.term(), raft.commit())
                 }
             };
             self.tell(1, id, line);

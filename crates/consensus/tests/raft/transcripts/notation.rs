@@ -242,6 +242,7 @@ impl Names {
                 format!("store bytes {offset}..{}", offset + data.len() as u64)
             }
             Event::Resume { .. } => "see how much is there".into(),
+            Event::OnlyWitnesses => "all founders are witnesses".into(),
             Event::Restore(s) => format!("begin with {}", snapshot(s)),
             Event::Install(s) => format!("install {}", snapshot(s)),
             Event::Changed { request } => format!("change {request} is complete"),

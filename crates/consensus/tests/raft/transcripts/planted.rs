@@ -30,6 +30,9 @@ fn every_planted_bug_of_the_protocol_breaks_the_transcript_that_is_about_it() {
         (Mutation::QuorumOffByOne, "check_quorum"),
         (Mutation::CommitOlderTermByCounting, "figure_8"),
         (Mutation::ReadBeforeFirstCommit, "read_index"),
+        (Mutation::WitnessForgets, "witness_lets_the_other_go_on"),
+        (Mutation::WitnessesSuffice, "witness_waits_for_state"),
+        (Mutation::WitnessStands, "witness_never_leads"),
     ];
     for (mutation, transcript) in about {
         let mut outcomes = with(mutation);

@@ -24,6 +24,8 @@ pub struct Stage {
     pub names: Names,
     /// Records that a disk holds before its node starts for the first time.
     pub given: BTreeMap<NodeId, Vec<Record>>,
+    /// Those that hold no state.
+    pub witnesses: BTreeSet<NodeId>,
     /// What happened since the last command.
     pub lines: Vec<String>,
     /// The next number of a proposal, and of a read.
@@ -65,6 +67,7 @@ impl Stage {
             config,
             names: Names::default(),
             given: BTreeMap::new(),
+            witnesses: BTreeSet::new(),
             lines: Vec::new(),
             next: (0, 0),
             chosen: BTreeMap::new(),
@@ -96,8 +99,8 @@ impl Stage {
     /// (Re)starts a node on what is on its disk; every link between those that run comes up.
     pub fn start(&mut self, id: NodeId) -> Result<(), String> {
         let node = self.nodes.get_mut(&id).ok_or("there is no such node")?;
-        let mut raft =
-            Raft::new(id, self.config.clone(), node.founding.clone()).map_err(|e| e.to_string())?;
+        let new = if self.witnesses.contains(&id) { Raft::witness } else { Raft::new };
+        let mut raft = new(id, self.config.clone(), node.founding.clone()).map_err(|e| e.to_string())?;
         let mut out = Outbox::default();
         let records = node.disk.open();
         for record in records.clone() {
@@ -327,6 +330,7 @@ fn counted(before: &RaftCounters, after: &RaftCounters) -> Vec<&'static str> {
             (c.lost_quorum, "a quorum lost"),
             (c.stalled_disk, "a stalled disk"),
             (c.snapshots_refused, "a snapshot refused"),
+            (c.awaited_state, "a commit that waits for one with state"),
         ]
     };
     let pairs = pick(before).into_iter().zip(pick(after));
