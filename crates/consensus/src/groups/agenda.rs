@@ -26,21 +26,20 @@ impl Default for Place {
 }
 
 impl Agenda {
-    /// It wants to be woken then. One whose turn is near says so again when it had it.
+    /// It wants to be woken then. One whose turn is near says so again when it had it. A timer that is earlier stays as it is,
+    /// and when it is over the group is asked again: followers put their elections off with each message, leaders their
+    /// heartbeats, and moving a timer costs more than one turn in vain for many of them.
     pub fn plan(&mut self, group: GroupId, place: &mut Place, at: Time, now: Time) {
         if place.is_due {
             return;
         }
         if at <= now {
-            self.forget(group, place);
             place.is_due = true;
             self.due.push_back(group);
-        } else if at != place.timer {
+        } else if at < place.timer {
             self.forget(group, place);
             place.timer = at;
-            if at != Time::NEVER {
-                self.timers.insert((at, group));
-            }
+            self.timers.insert((at, group));
         }
     }
 
@@ -52,10 +51,22 @@ impl Agenda {
         }
     }
 
-    /// The next one whose time has come, before or at `now`. The caller says [`Agenda::begin`] to its place.
+    /// The next one whose time has come, before or at `now`. The caller says [`Agenda::ring`] to its place.
     pub fn ripe(&mut self, now: Time) -> Option<GroupId> {
         let (at, group) = *self.timers.first()?;
-        (at <= now).then_some(group)
+        if at > now {
+            return None;
+        }
+        self.timers.pop_first();
+        Some(group)
+    }
+
+    /// Its time has come.
+    pub fn ring(&mut self, group: GroupId, place: &mut Place) {
+        place.timer = Time::NEVER;
+        if !std::mem::replace(&mut place.is_due, true) {
+            self.due.push_back(group);
+        }
     }
 
     /// How many wait for their turn.

@@ -140,15 +140,15 @@ impl Groups {
             self.beat_at = cx.now + self.raft.heartbeat;
             let Some(Neighbour { leads, under, told, .. }) = self.neighbours.get(&id) else { continue };
             let (leads, under) = (*leads, *under);
-            let told = told.filter(|_| !self.config.suffers(GroupsMutation::ClaimsUnchecked));
+            let told = told.filter(|_| !self.common.config.suffers(GroupsMutation::ClaimsUnchecked));
             let differs = (
                 told.is_some_and(|(_, their_under)| their_under != leads) && leads.count > 0,
                 told.is_some_and(|(their_leads, _)| their_leads != under) && under.count > 0,
             );
             let (led, followed) =
                 if differs == (false, false) { Default::default() } else { self.name_some(id, differs) };
-            self.counters.beats += 1;
-            self.counters.claims += (led.len() + followed.len()) as u64;
+            self.common.counters.beats += 1;
+            self.common.counters.claims += (led.len() + followed.len()) as u64;
             // News, no promise.
             cx.send_now(id, Msg::Beat(Beat { leads, under, led, followed }));
         }
@@ -246,7 +246,7 @@ impl Groups {
             }
         }
         for id in lost {
-            if self.config.suffers(GroupsMutation::SleepsThroughDeath) {
+            if self.common.config.suffers(GroupsMutation::SleepsThroughDeath) {
                 continue;
             }
             // A leader sleeps on while those that are left are a quorum.

@@ -1,11 +1,13 @@
 //! Groups come to be here, and go for good.
 
 use super::state::{Awake, Slot, State};
-use super::step::GROUPS_PER_STEP;
 use super::{Event, GroupId, Groups, NotCreated, Record};
 use crate::raft::{Founding, Raft};
-use quorate_core::{Cx, Input, Time};
+use quorate_core::{Cx, Time};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Groups that start in one step. Each has much to say then, and what a step has room for it keeps.
+const STARTS_PER_STEP: usize = 32;
 
 impl Awake {
     pub fn of(raft: Raft) -> Awake {
@@ -17,6 +19,8 @@ impl Awake {
             links_seen: 0,
             active_at: Time::ZERO,
             asking: None,
+            absent: Vec::new(),
+            has_news: false,
             restless: 0,
         }
     }
@@ -28,12 +32,12 @@ impl Groups {
     pub(super) fn start_some(&mut self, cx: &mut Cx<'_, Groups>) {
         if let Some(from) = self.starting.take() {
             let mut some = self.slots.range(from..).map(|(group, _)| *group);
-            let now: Vec<GroupId> = some.by_ref().take(GROUPS_PER_STEP).collect();
+            let now: Vec<GroupId> = some.by_ref().take(STARTS_PER_STEP).collect();
             self.starting = some.next();
             now.into_iter().for_each(|group| self.open(group, cx));
             return;
         }
-        for _ in 0..GROUPS_PER_STEP {
+        for _ in 0..STARTS_PER_STEP {
             let Some(group) = self.begins.keys().next().copied() else { break };
             self.begin(group, cx);
         }
@@ -54,15 +58,9 @@ impl Groups {
 
     /// The port is told of it, and its replica starts, if that was not done yet.
     pub(super) fn open(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        let Some(boot) = self.boot else { return };
-        let Some(awake) = self.awake_mut(group) else { return };
-        if std::mem::replace(&mut awake.started, true) {
-            return;
+        if let Some(slot) = self.slots.get_mut(&group) {
+            self.common.open(group, slot, cx);
         }
-        // News of what is here, no promise.
-        cx.emit_now(Event::Opened { group });
-        self.enter(group, Input::Start(boot), cx);
-        cx.emit_now(Event::Woken { group });
     }
 
     pub(super) fn on_create(&mut self, group: GroupId, founding: Founding, cx: &mut Cx<'_, Groups>) {
@@ -89,7 +87,7 @@ impl Groups {
         if self.gone.contains(&group) {
             return Err(NotCreated::Removed);
         }
-        if self.slots.len() >= self.config.groups_max {
+        if self.slots.len() >= self.common.config.groups_max {
             return Err(NotCreated::TooMany);
         }
         if !founding.validated()?.contains(&self.id) && matches!(founding, Founding::Found(_)) {
@@ -98,7 +96,7 @@ impl Groups {
         let mut raft = Raft::new(self.id, self.raft.clone(), founding.clone())?;
         raft.share_beats();
         let record = Record::Created { group, founding };
-        self.rewrite.wrote(record.bytes());
+        self.common.rewrite.wrote(record.bytes());
         let mark = cx.append(record);
         self.slots.insert(group, Slot::of(raft, mark));
         self.open(group, cx);
@@ -110,7 +108,7 @@ impl Groups {
         // Whether it was here or not: it never will be.
         if self.gone.insert(group) {
             let record = Record::Removed { group };
-            self.rewrite.wrote(record.bytes());
+            self.common.rewrite.wrote(record.bytes());
             cx.append(record);
             self.drop_slot(group);
         }
@@ -123,8 +121,8 @@ impl Groups {
         let Some(mut slot) = self.slots.remove(&group) else { return };
         match &mut slot.state {
             State::Awake(awake) => {
-                self.agenda.forget(group, &mut awake.place);
-                self.gate.leave(&mut awake.pass);
+                self.common.agenda.forget(group, &mut awake.place);
+                self.common.gate.leave(&mut awake.pass);
             }
             State::Asleep(asleep) => {
                 self.asleep -= 1;

@@ -19,15 +19,19 @@
 //!
 //! What is absent: deciders; a group that moves from one scope to another; splitting and merging groups.
 
+mod absent;
 mod agenda;
 mod beats;
 mod cmd;
+mod common;
 mod config;
 mod gate;
 mod ids;
 mod life;
+mod loads;
 mod msg;
 mod mutation;
+mod news;
 mod port;
 mod post;
 mod record;
@@ -39,7 +43,7 @@ mod step;
 pub use cmd::{Cmd, Event, NotCreated};
 pub use config::{GroupsConfig, GroupsConfigError};
 pub use ids::{GroupId, group_of_key};
-pub use msg::{Beat, Claim, Digest, Doze, Msg};
+pub use msg::{Beat, Claim, Committed, Digest, Doze, Msg};
 #[cfg(not(feature = "mutations"))]
 use mutation::GroupsMutation;
 #[cfg(feature = "mutations")]

@@ -1,7 +1,7 @@
 //! What nodes tell each other about their groups.
 
-use super::{GroupId, post::BUNDLE_MAX};
-use crate::raft::{self, LogId, Term};
+use super::{GroupId, loads::APPENDS_MAX, post::BUNDLE_MAX};
+use crate::raft::{self, Index, LogId, Term};
 use quorate_core::{Class, Decoder, Encoder, Wire, WireError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -27,6 +27,12 @@ pub enum Msg {
     /// The receiver sleeps in these groups as if the sender led them, or followed it in them, and that is not so, or not
     /// up to there.
     NotSo(Arc<[GroupId]>),
+    /// Of many groups, each a short append with entries.
+    Appends(Arc<[(GroupId, raft::Msg)]>),
+    /// The sender was spoken to in these groups, and is a member of none of them.
+    NotHere(Arc<[GroupId]>),
+    /// What is committed in groups that the sender leads: of each an append without entries, told in short.
+    Committed(Arc<[Committed]>),
 }
 
 /// Sleeping groups that two nodes share, as the sender sees them.
@@ -75,6 +81,19 @@ pub struct Claim {
     pub last: LogId,
 }
 
+/// A leader tells how far its group is committed, up to an entry of its own term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Committed {
+    /// The group.
+    pub group: GroupId,
+    /// The name of its cluster.
+    pub cluster: u64,
+    /// The leader's term, and the entry's.
+    pub term: Term,
+    /// The entry.
+    pub index: Index,
+}
+
 #[derive(Serialize, Deserialize)]
 enum Part {
     One(GroupId),
@@ -83,11 +102,43 @@ enum Part {
     Doze(Vec<Doze>),
     Dozed(Vec<(GroupId, u64)>),
     NotSo(Vec<GroupId>),
+    Committed(Vec<Committed>),
+    Appends(u32),
+    NotHere(Vec<GroupId>),
 }
 
 /// No more than is ever put together: each takes a step, and a frame has room for many more.
 fn bounded(count: usize) -> Result<usize, WireError> {
-    if count > BUNDLE_MAX { Err(WireError::Malformed("a bundle")) } else { Ok(count) }
+    at_most(BUNDLE_MAX, count)
+}
+
+fn at_most(most: usize, count: usize) -> Result<usize, WireError> {
+    if count > most { Err(WireError::Malformed("a bundle")) } else { Ok(count) }
+}
+
+fn encode_all(all: &[(GroupId, raft::Msg)], to: &mut Encoder<'_>) {
+    for (group, msg) in all {
+        to.part(group);
+        msg.encode(to);
+    }
+}
+
+/// So many messages, all of them of this kind.
+fn decode_all(
+    version: u8,
+    count: usize,
+    is_kind: impl Fn(&raft::Msg) -> bool,
+    from: &mut Decoder,
+) -> Result<Arc<[(GroupId, raft::Msg)]>, WireError> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let (group, msg) = (from.part()?, raft::Msg::decode(version, from)?);
+        if !is_kind(&msg) {
+            return Err(WireError::Malformed("a message of another kind in a bundle"));
+        }
+        all.push((group, msg));
+    }
+    Ok(all.into())
 }
 
 impl Wire for Msg {
@@ -99,15 +150,18 @@ impl Wire for Msg {
             }
             Msg::Many(all) => {
                 to.part(&Part::Many(all.len() as u32));
-                for (group, msg) in all.iter() {
-                    to.part(group);
-                    msg.encode(to);
-                }
+                encode_all(all, to);
+            }
+            Msg::Appends(all) => {
+                to.part(&Part::Appends(all.len() as u32));
+                encode_all(all, to);
             }
             Msg::Beat(beat) => to.part(&Part::Beat(beat.clone())),
             Msg::Doze(all) => to.part(&Part::Doze(all.to_vec())),
             Msg::Dozed(all) => to.part(&Part::Dozed(all.to_vec())),
             Msg::NotSo(groups) => to.part(&Part::NotSo(groups.to_vec())),
+            Msg::NotHere(groups) => to.part(&Part::NotHere(groups.to_vec())),
+            Msg::Committed(all) => to.part(&Part::Committed(all.to_vec())),
         }
     }
 
@@ -115,16 +169,14 @@ impl Wire for Msg {
         Ok(match from.part()? {
             Part::One(group) => Msg::One { group, msg: raft::Msg::decode(version, from)? },
             Part::Many(count) => {
-                let mut all = Vec::new();
-                for _ in 0..bounded(count as usize)? {
-                    let (group, msg) = (from.part()?, raft::Msg::decode(version, from)?);
-                    // What carries data has a class that says so, and is dropped where there is no room for it.
-                    if msg.class() != Class::Control {
-                        return Err(WireError::Malformed("data in a bundle"));
-                    }
-                    all.push((group, msg));
-                }
-                Msg::Many(all.into())
+                // What carries data has a class that says so, and is dropped where there is no room for it.
+                let small = |msg: &raft::Msg| msg.class() == Class::Control;
+                Msg::Many(decode_all(version, bounded(count as usize)?, small, from)?)
+            }
+            Part::Appends(count) => {
+                let carries =
+                    |msg: &raft::Msg| matches!(msg, raft::Msg::Append(_)) && msg.class() == Class::Data;
+                Msg::Appends(decode_all(version, at_most(APPENDS_MAX, count as usize)?, carries, from)?)
             }
             Part::Beat(beat) => {
                 bounded(beat.led.len().saturating_add(beat.followed.len()))?;
@@ -142,12 +194,21 @@ impl Wire for Msg {
                 bounded(groups.len())?;
                 Msg::NotSo(groups.into())
             }
+            Part::NotHere(groups) => {
+                bounded(groups.len())?;
+                Msg::NotHere(groups.into())
+            }
+            Part::Committed(all) => {
+                bounded(all.len())?;
+                Msg::Committed(all.into())
+            }
         })
     }
 
     fn class(&self) -> Class {
         match self {
             Msg::One { msg, .. } => msg.class(),
+            Msg::Appends(_) => Class::Data,
             _ => Class::Control,
         }
     }

@@ -1,5 +1,7 @@
 //! Messages of one step, put together: what goes to one node, and carries no data, leaves as one.
 
+use super::common::Common;
+use super::loads::short;
 use super::{Doze, GroupId, Groups, Msg};
 use crate::raft;
 use quorate_core::{Class, Cx, Mark, NodeId, Recipients, Wire};
@@ -10,6 +12,9 @@ const SMALL_BYTES: usize = 80;
 
 /// Small messages of a bundle, at most.
 pub(super) const BUNDLE_MAX: usize = 512;
+
+/// Room for small messages that is kept from one step to the next.
+const SMALL_KEPT: usize = 64;
 
 /// Small messages a group that wait for the disk, at most. With a heartbeat every third of an election timeout, those of more
 /// than two of them: what waits longer is worth nothing to a leader, and may as well be lost.
@@ -27,6 +32,7 @@ pub(super) struct Post {
     held_count: usize,
     dozes: BTreeMap<NodeId, Vec<Doze>>,
     dozed: BTreeMap<NodeId, Vec<(GroupId, u64)>>,
+    not_here: BTreeMap<NodeId, Vec<GroupId>>,
 }
 
 #[derive(Debug)]
@@ -60,6 +66,10 @@ impl Post {
         true
     }
 
+    pub fn not_here(&mut self, to: NodeId, group: GroupId) {
+        self.not_here.entry(to).or_default().push(group);
+    }
+
     pub fn dozed(&mut self, to: NodeId, group: GroupId, nonce: u64) {
         self.dozed.entry(to).or_default().push((group, nonce));
     }
@@ -70,9 +80,9 @@ pub(super) fn bundle_max(frame_bytes_max: usize) -> usize {
     (frame_bytes_max / SMALL_BYTES).clamp(1, BUNDLE_MAX)
 }
 
-impl Groups {
+impl Common {
     /// A replica's message. What waits for the disk waits for all that this step has written.
-    pub(super) fn post(
+    pub fn post(
         &mut self,
         to: Recipients,
         group: GroupId,
@@ -83,53 +93,79 @@ impl Groups {
         if msg.class() == Class::Control {
             return self.post.small.push(Small { to, group, msg, held });
         }
-        send(cx, to, Msg::One { group, msg }, held);
-    }
-
-    /// The step ends: what was put together leaves.
-    pub(super) fn deliver(&mut self, cx: &mut Cx<'_, Groups>) {
-        match self.post.small.len() {
-            0 => {}
-            1 => {
-                for Small { to, group, msg, held } in std::mem::take(&mut self.post.small) {
-                    self.say(to, Msg::One { group, msg }, 1, held, cx);
-                }
-            }
+        match short(&msg) {
+            Some(bytes) if !held => self.load(to, group, msg, bytes, cx),
             _ => {
-                let mut bundles: BTreeMap<(NodeId, bool), Vec<(GroupId, raft::Msg)>> = BTreeMap::new();
-                for Small { to, group, msg, held } in self.post.small.drain(..) {
-                    for to in to.as_slice() {
-                        bundles.entry((*to, held)).or_default().push((group, msg.clone()));
-                    }
-                }
-                for ((to, held), mut all) in bundles {
-                    self.counters.bundled += all.len() as u64;
-                    while all.len() > self.bundle_max {
-                        let rest = all.split_off(self.bundle_max);
-                        let first = std::mem::replace(&mut all, rest);
-                        self.say(to.into(), Msg::Many(first.into()), self.bundle_max, held, cx);
-                    }
-                    let count = all.len();
-                    self.say(to.into(), Msg::Many(all.into()), count, held, cx);
-                }
+                // Behind what was said before.
+                self.unload(cx);
+                send(cx, to, Msg::One { group, msg }, held);
             }
         }
+    }
+
+    /// The step ends: what was put together leaves, so many in a bundle at most, of so many groups. Appends that commands
+    /// brought about wait for those of the commands behind them, until this node's turn ends and it is woken.
+    pub fn deliver(&mut self, gathers: bool, groups: usize, bundle_max: usize, cx: &mut Cx<'_, Groups>) {
+        if !gathers || !self.post.small.is_empty() {
+            self.unload(cx);
+        }
+        if self.post.small.len() <= 1 {
+            if let Some(Small { to, group, msg, held }) = self.post.small.pop() {
+                self.say(to, Msg::One { group, msg }, 1, held, groups, cx);
+            }
+        } else {
+            self.deliver_bundles(groups, bundle_max, cx);
+        }
         for (to, dozes) in std::mem::take(&mut self.post.dozes) {
-            for some in dozes.chunks(self.bundle_max) {
+            for some in dozes.chunks(bundle_max) {
                 // A question.
                 cx.send_now(to, Msg::Doze(some.into()));
             }
         }
         for (to, dozed) in std::mem::take(&mut self.post.dozed) {
-            for some in dozed.chunks(self.bundle_max) {
+            for some in dozed.chunks(bundle_max) {
                 cx.send(to, Msg::Dozed(some.into()));
+            }
+        }
+        for (to, groups) in std::mem::take(&mut self.post.not_here) {
+            for some in groups.chunks(bundle_max) {
+                // News, no promise; and no group that is not here now comes back after a crash.
+                cx.send_now(to, Msg::NotHere(some.into()));
             }
         }
     }
 
+    fn deliver_bundles(&mut self, groups: usize, bundle_max: usize, cx: &mut Cx<'_, Groups>) {
+        let mut bundles: BTreeMap<(NodeId, bool), Vec<(GroupId, raft::Msg)>> = BTreeMap::new();
+        for Small { to, group, msg, held } in self.post.small.drain(..) {
+            for to in to.as_slice() {
+                bundles.entry((*to, held)).or_default().push((group, msg.clone()));
+            }
+        }
+        self.post.small.shrink_to(SMALL_KEPT);
+        for ((to, held), mut all) in bundles {
+            self.counters.bundled += all.len() as u64;
+            while all.len() > bundle_max {
+                let rest = all.split_off(bundle_max);
+                let first = std::mem::replace(&mut all, rest);
+                self.say(to.into(), Msg::Many(first.into()), bundle_max, held, groups, cx);
+            }
+            let count = all.len();
+            self.say(to.into(), Msg::Many(all.into()), count, held, groups, cx);
+        }
+    }
+
     /// So many small messages leave; or are lost, as on a link, if a disk that takes nothing has held up too many.
-    fn say(&mut self, to: Recipients, msg: Msg, count: usize, held: bool, cx: &mut Cx<'_, Groups>) {
-        if held && !self.post.holds(count, self.slots.len(), cx) {
+    fn say(
+        &mut self,
+        to: Recipients,
+        msg: Msg,
+        count: usize,
+        held: bool,
+        groups: usize,
+        cx: &mut Cx<'_, Groups>,
+    ) {
+        if held && !self.post.holds(count, groups, cx) {
             self.counters.unsaid += count as u64;
             return;
         }

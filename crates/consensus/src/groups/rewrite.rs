@@ -5,6 +5,7 @@
 //! **Invariant.** While that is under way, a replica does not write before it was told again. So each record that stays
 //! follows on one that says all that was before.
 
+use super::common::Common;
 use super::state::{Awake, Slot, State};
 use super::step::LOOKS_PER_STEP;
 use super::{GroupId, Groups, GroupsMutation, Record};
@@ -33,6 +34,13 @@ struct Pass {
     bytes: usize,
 }
 
+/// Records of a group that were read back, and stand for nothing before the one behind them is.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    count: u32,
+    records: Vec<raft::Record>,
+}
+
 impl Rewrite {
     pub fn wrote(&mut self, bytes: usize) {
         self.written = self.written.saturating_add(bytes);
@@ -46,7 +54,7 @@ impl Rewrite {
 impl Groups {
     /// Whether there is something to be rewritten now.
     pub(super) fn wants_rewrite(&self) -> bool {
-        self.rewrite.pass.is_some() || self.rewrite.is_due(self.config.rewrite_bytes_min)
+        self.common.rewrite.pass.is_some() || self.common.rewrite.is_due(self.common.config.rewrite_bytes_min)
     }
 
     /// Goes on rewriting, if it is time.
@@ -55,8 +63,8 @@ impl Groups {
             return;
         }
         let begin = Pass { upto: cx.appended(), next: GroupId(0), bytes: 0 };
-        let pass = *self.rewrite.pass.get_or_insert_with(|| {
-            self.rewrite.written = 0;
+        let pass = *self.common.rewrite.pass.get_or_insert_with(|| {
+            self.common.rewrite.written = 0;
             begin
         });
         let (mut old, mut bytes, mut looks) = (Vec::new(), 0, 0);
@@ -73,64 +81,55 @@ impl Groups {
             }
         }
         for group in old {
-            self.tell_again(group, cx);
+            if let Some(slot) = self.slots.get_mut(&group) {
+                self.common.tell_again(group, slot, cx);
+            }
         }
-        match (next, &mut self.rewrite.pass) {
+        match (next, &mut self.common.rewrite.pass) {
             (Some(next), Some(pass)) => pass.next = next,
             _ => self.end_rewrite(cx),
         }
     }
 
     fn end_rewrite(&mut self, cx: &mut Cx<'_, Groups>) {
-        let Some(pass) = self.rewrite.pass.take() else { return };
-        self.rewrite.alive = pass.bytes;
-        self.counters.rewrites += 1;
-        let upto = match self.config.suffers(GroupsMutation::RewriteDropsOthers) {
+        let Some(pass) = self.common.rewrite.pass.take() else { return };
+        self.common.rewrite.alive = pass.bytes;
+        self.common.counters.rewrites += 1;
+        let upto = match self.common.config.suffers(GroupsMutation::RewriteDropsOthers) {
             true => cx.appended(),
             false => pass.upto,
         };
-        let forgotten = self.config.suffers(GroupsMutation::RemovalForgotten);
+        let forgotten = self.common.config.suffers(GroupsMutation::RemovalForgotten);
         let groups = self.gone.iter().filter(|_| !forgotten).copied().collect();
         cx.compact(upto, vec![Record::Gone { groups }]);
-    }
-
-    /// A group is about to write while the journal is rewritten.
-    pub(super) fn tell_again_first(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        if let Some(pass) = self.rewrite.pass
-            && self.slots.get(&group).is_some_and(|slot| slot.based <= pass.upto)
-        {
-            self.tell_again(group, cx);
-        }
-    }
-
-    fn tell_again(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        let Some(slot) = self.slots.get_mut(&group) else { return };
-        let (founding, records) = match &slot.state {
-            State::Awake(awake) => (awake.raft.founding_told().clone(), awake.raft.records()),
-            State::Asleep(asleep) => (asleep.folded.founding().clone(), asleep.folded.records()),
-        };
-        let record = Record::Instead { group, founding, records };
-        let bytes = record.bytes();
-        slot.based = cx.append(record);
-        self.counters.told_again += 1;
-        if let Some(pass) = &mut self.rewrite.pass {
-            pass.bytes += bytes;
-        }
     }
 
     pub(super) fn on_replay(&mut self, record: Record) -> Result<(), Corrupt> {
         self.replayed += 1;
         let mark = Mark(self.replayed);
-        self.rewrite.wrote(record.bytes());
+        self.common.rewrite.wrote(record.bytes());
         match record {
             Record::Gone { groups } => self.gone.extend(groups),
             Record::Created { group, .. } if self.slots.contains_key(&group) => {
                 return Err(Corrupt::new(format!("{group} is created twice")));
             }
             Record::Created { group, founding } => self.restore(group, founding, Vec::new(), mark)?,
-            Record::Instead { group, founding, records } => {
+            Record::Part { group, begins, records } => {
+                let parts = self.parts.entry(group).or_default();
+                if begins {
+                    *parts = Parts::default();
+                }
+                parts.count += 1;
+                parts.records.extend(records);
+            }
+            Record::Instead { group, founding, parts, records } => {
+                let before = self.parts.remove(&group).filter(|_| parts > 0).unwrap_or_default();
+                if before.count != parts {
+                    return Err(Corrupt::new(format!("{group} is told again without some of its parts")));
+                }
+                let all = before.records.into_iter().chain(records).collect();
                 self.slots.remove(&group);
-                self.restore(group, founding, records, mark)?;
+                self.restore(group, founding, all, mark)?;
             }
             Record::Of { group, record } => match self.awake_mut(group) {
                 Some(awake) => awake.raft.replay_at(record, mark)?,
@@ -138,6 +137,7 @@ impl Groups {
             },
             Record::Removed { group } => {
                 self.slots.remove(&group);
+                self.parts.remove(&group);
                 self.gone.insert(group);
             }
         }
@@ -159,6 +159,46 @@ impl Groups {
         raft.share_beats();
         self.slots.insert(group, Slot::of(raft, mark));
         Ok(())
+    }
+}
+
+impl Common {
+    /// A group is about to write while the journal is rewritten.
+    pub fn tell_again_first(&mut self, group: GroupId, slot: &mut Slot, cx: &mut Cx<'_, Groups>) {
+        if self.rewrite.pass.is_some_and(|pass| slot.based <= pass.upto) {
+            self.tell_again(group, slot, cx);
+        }
+    }
+
+    fn tell_again(&mut self, group: GroupId, slot: &mut Slot, cx: &mut Cx<'_, Groups>) {
+        let (founding, records) = match &slot.state {
+            State::Awake(awake) => (awake.raft.founding_told().clone(), awake.raft.records()),
+            State::Asleep(asleep) => (asleep.folded.founding().clone(), asleep.folded.records()),
+        };
+        let mut bytes = 0;
+        for record in Record::instead(group, founding, records) {
+            bytes += record.bytes();
+            slot.based = cx.append(record);
+        }
+        self.counters.told_again += 1;
+        if let Some(pass) = &mut self.rewrite.pass {
+            pass.bytes += bytes;
+        }
+    }
+
+    /// A replica compacted: all its records are told again, behind what it wrote.
+    pub fn write_instead(
+        &mut self,
+        group: GroupId,
+        based: &mut Mark,
+        awake: &Awake,
+        cx: &mut Cx<'_, Groups>,
+    ) {
+        let (founding, records) = (awake.raft.founding_told().clone(), awake.raft.records());
+        for record in Record::instead(group, founding, records) {
+            self.rewrite.wrote(record.bytes());
+            *based = cx.append(record);
+        }
     }
 }
 

@@ -14,9 +14,10 @@
 //! A node that is away does not keep the others awake: those that are there may sleep if they are a quorum. It is behind
 //! then, but awake, or it finds out by the digests; and it wakes the others by asking for votes.
 
+use super::common::Common;
 use super::state::{Asleep, Awake, Slot, State};
 use super::{Claim, Doze, Event, GroupId, Groups};
-use crate::raft::{Raft, Waking};
+use crate::raft::{self, Raft, Waking};
 use quorate_core::{Cx, NodeId, Time};
 use std::sync::Arc;
 
@@ -46,26 +47,15 @@ pub(super) struct Asking {
 /// Each sleep that ends soon makes the next one come so much later, in powers of two, at most.
 const RESTLESS_MAX: u8 = 4;
 
-impl Groups {
-    /// A leader speaks again, before all have agreed: those that have are awake again.
-    pub(super) fn give_up_sleep(&mut self, group: GroupId, now: Time) {
-        let Some(awake) = self.awake_mut(group) else { return };
-        if awake.asking.take().is_some() {
-            awake.be_restless(now);
-            self.counters.restless += 1;
-        }
-    }
+/// A group that sleeps for so many times as long as it takes to fall asleep was right to.
+const SOUND_SLEEP: u32 = 4;
 
-    /// A leader was answered, or had its turn: whether it is time to ask for sleep. Between two heartbeats, once the one
-    /// before is answered by all: nothing is on its way then that would wake somebody again.
+impl Groups {
+    /// Asks for sleep, if everybody that is there is equal. Between two heartbeats, once the one before is answered by all:
+    /// nothing is on its way then that would wake somebody again.
     pub(super) fn consider_sleep(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        let Some(sleep_after) = self.config.sleep_after else { return };
         let patience = self.silence_after();
         let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { return };
-        let wait = sleep_after.saturating_mul(1 << awake.restless.min(RESTLESS_MAX));
-        if cx.now.since(awake.active_at) < wait || awake.asking.is_some() || !awake.raft.is_settled() {
-            return;
-        }
         let mut asked = Vec::new();
         for id in awake.raft.peer_ids() {
             let heard = self.neighbours.get(&id).and_then(|neighbour| neighbour.heard_at);
@@ -73,7 +63,7 @@ impl Groups {
             match awake.raft.is_equal(id) {
                 true if is_there => asked.push(id),
                 // It is there, or has just been, and is behind or has not answered.
-                false if is_there => return,
+                false if is_there && !awake.absent.contains(&id) => return,
                 _ => {}
             }
         }
@@ -86,7 +76,7 @@ impl Groups {
             return self.fall_asleep(group, Arc::new([]), cx);
         }
         for id in &asked {
-            self.post.doze(*id, doze);
+            self.common.post.doze(*id, doze);
         }
         awake.asking = Some(Asking { nonce, open: asked.clone(), asked });
     }
@@ -95,22 +85,24 @@ impl Groups {
     pub(super) fn on_doze(&mut self, from: NodeId, doze: Doze, cx: &mut Cx<'_, Groups>) {
         let Doze { group, term, last, nonce } = doze;
         if !self.slots.contains_key(&group) {
-            self.counters.unknown += 1;
-            return;
+            return self.on_unknown(from, group);
         }
-        if let Some(Asleep { folded, .. }) = self.asleep_at(group)
-            && !folded.leads()
-            && (folded.leader(), folded.term(), folded.last()) == (from, term, last)
-        {
-            // Its answer was lost.
-            return self.post.dozed(from, group, nonce);
+        if let Some(asleep) = self.asleep_at(group) {
+            let folded = &asleep.folded;
+            if !folded.leads() && (folded.leader(), folded.term(), folded.last()) == (from, term, last) {
+                // Its answer was lost.
+                return self.common.post.dozed(from, group, nonce);
+            }
+            if !asleep.has_member(from) {
+                return;
+            }
         }
         self.wake_up(group, Why::Asked, cx);
         let Some(awake) = self.awake_mut(group) else { return };
         // Of one that has no vote and no leader to be lost, too.
         let equal = awake.raft.is_equal_follower(from, term, last) && awake.raft.links().contains_key(&from);
         if equal {
-            self.post.dozed(from, group, nonce);
+            self.common.post.dozed(from, group, nonce);
             self.fall_asleep(group, Arc::new([]), cx);
         } else {
             self.plan(group, cx.now);
@@ -134,22 +126,23 @@ impl Groups {
 
     fn fall_asleep(&mut self, group: GroupId, agreed: Arc<[NodeId]>, cx: &mut Cx<'_, Groups>) {
         let Some(Slot { based, state: State::Awake(mut awake) }) = self.slots.remove(&group) else { return };
-        self.agenda.forget(group, &mut awake.place);
-        self.gate.leave(&mut awake.pass);
+        self.common.agenda.forget(group, &mut awake.place);
+        self.common.gate.leave(&mut awake.pass);
         let Awake { raft, restless, .. } = *awake;
         let folded = raft.fold(&mut self.shared);
         let asleep = Asleep { folded, agreed: self.shared.nodes(agreed), since: cx.now, restless };
         self.relate(group, &asleep, cx.now);
         self.slots.insert(group, Slot { based, state: State::Asleep(Box::new(asleep)) });
         self.asleep += 1;
-        self.counters.slept += 1;
+        self.common.counters.slept += 1;
         // News, no promise.
         cx.emit_now(Event::Asleep { group });
     }
 
     /// Has it awake from here on. The caller plans its turn.
     pub(super) fn wake_up(&mut self, group: GroupId, why: Why, cx: &mut Cx<'_, Groups>) {
-        let (Some(Slot { state: State::Asleep(_), .. }), Some(boot)) = (self.slots.get(&group), self.boot)
+        let (Some(Slot { state: State::Asleep(_), .. }), Some(boot)) =
+            (self.slots.get(&group), self.common.boot)
         else {
             return;
         };
@@ -162,25 +155,25 @@ impl Groups {
         let heard = |id: NodeId| neighbours.get(&id).and_then(|neighbour| neighbour.heard_at);
         // Those that were up, so that it learns who was started anew meanwhile, as if it had been awake.
         let links = self.lives_at(since);
-        let links_seen = self.links_version.wrapping_sub(u64::from(links != self.links));
+        let links_seen = self.common.links_version.wrapping_sub(u64::from(links != self.common.links));
         let (id, config, links) = (self.id, &self.raft, &links);
         let waking = Waking { id, config, boot, links, served: &agreed, now: cx.now };
         let raft = folded.unfold(&waking, heard);
         let mut awake = Awake { active_at: cx.now, links_seen, started: true, ..Awake::of(raft) };
-        let sleep_after = self.config.sleep_after.unwrap_or_default();
-        awake.restless = match cx.now.since(since) < sleep_after.saturating_mul(4) {
+        let sleep_after = self.common.config.sleep_after.unwrap_or_default();
+        awake.restless = match cx.now.since(since) < sleep_after.saturating_mul(SOUND_SLEEP) {
             true => restless.saturating_add(1).min(RESTLESS_MAX),
             false => 0,
         };
-        self.counters.woken += 1;
+        self.common.counters.woken += 1;
         if awake.raft.is_leader() {
-            self.counters.deserted += u64::from(why == Why::Deserted);
+            self.common.counters.deserted += u64::from(why == Why::Deserted);
         } else if why == Why::Orphaned {
-            self.counters.orphaned += 1;
+            self.common.counters.orphaned += 1;
             let stand_at = self.stand_at(group, &awake.raft, led_by, cx.now);
             awake.raft.lose_leader(stand_at);
         } else {
-            self.counters.corrected += u64::from(why == Why::Corrected);
+            self.common.counters.corrected += u64::from(why == Why::Corrected);
             awake.raft.wait_in_sleep(cx.now, cx.rng);
         }
         self.slots.insert(group, Slot { based, state: State::Awake(Box::new(awake)) });
@@ -203,7 +196,34 @@ impl Groups {
     }
 }
 
+impl Common {
+    /// A leader was answered, or had its turn: whether it has had nothing to do for long enough to ask for sleep.
+    pub fn may_sleep(&self, slot: &Slot, now: Time) -> bool {
+        let (Some(sleep_after), State::Awake(awake)) = (self.config.sleep_after, &slot.state) else {
+            return false;
+        };
+        let wait = sleep_after.saturating_mul(1 << awake.restless.min(RESTLESS_MAX));
+        now.since(awake.active_at) >= wait && awake.asking.is_none() && awake.raft.is_settled()
+    }
+}
+
+impl Common {
+    /// Whether a sleeping group wakes for this message: a member's. Whoever has no vote may ask to be served, which a newcomer
+    /// does with its first word, and one that was removed while it was away by asking for votes; once the group has slept for a while, so that
+    /// nobody else keeps it awake.
+    pub fn may_wake(&self, from: NodeId, msg: &raft::Msg, asleep: &Asleep, now: Time) -> bool {
+        let asks = matches!(msg, raft::Msg::Join | raft::Msg::PreVote(_) | raft::Msg::Pins { .. });
+        let patience = self.config.sleep_after.unwrap_or_default().saturating_mul(SOUND_SLEEP);
+        asleep.has_member(from) || asks && now.since(asleep.since) >= patience
+    }
+}
+
 impl Asleep {
+    /// Whether this node is of the group, as far as is known here: a voter, or one that slept with the others.
+    pub fn has_member(&self, node: NodeId) -> bool {
+        self.folded.names(node) || self.folded.leader() == node || self.agreed.contains(&node)
+    }
+
     /// What it tells of itself.
     pub fn claim(&self, group: GroupId) -> Claim {
         Claim { group, term: self.folded.term(), last: self.folded.last() }
@@ -216,6 +236,15 @@ impl Asleep {
 }
 
 impl Awake {
+    /// Asks for sleep no more, if it did.
+    pub fn give_up_sleep(&mut self, now: Time) -> bool {
+        let asked = self.asking.take().is_some();
+        if asked {
+            self.be_restless(now);
+        }
+        asked
+    }
+
     fn be_restless(&mut self, now: Time) {
         self.restless = self.restless.saturating_add(1).min(RESTLESS_MAX);
         self.active_at = now;

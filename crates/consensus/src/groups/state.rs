@@ -2,13 +2,15 @@
 
 use super::agenda::{Agenda, Place};
 use super::beats::Neighbour;
+use super::common::Common;
 use super::gate::{Gate, Pass};
+use super::news::News;
 use super::post::{Post, bundle_max};
-use super::rewrite::Rewrite;
+use super::rewrite::{Parts, Rewrite};
 use super::sleep::{Asking, Why};
 use super::{GroupId, GroupsConfig, GroupsConfigError};
 use crate::raft::{Folded, Founding, Index, Raft, RaftConfig, Shared, Term};
-use quorate_core::{Boot, Effect, Mark, NodeId, Outbox, Time};
+use quorate_core::{Mark, NodeId, Outbox, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -16,10 +18,10 @@ use std::sync::Arc;
 /// [`super`] for how.
 pub struct Groups {
     pub(super) id: NodeId,
-    pub(super) config: GroupsConfig,
     /// What every replica has.
     pub(super) raft: Arc<RaftConfig>,
-    pub(super) boot: Option<Boot>,
+    /// While the journal is replayed: groups that are being told again.
+    pub(super) parts: BTreeMap<GroupId, Parts>,
     /// To be created at the start, unless the journal knows them.
     pub(super) begins: BTreeMap<GroupId, Founding>,
     /// Behind which group those of the journal are still to be started, some in each step.
@@ -28,31 +30,19 @@ pub struct Groups {
     pub(super) asleep: usize,
     /// Removed for good.
     pub(super) gone: BTreeSet<GroupId>,
-    pub(super) links: BTreeMap<NodeId, Boot>,
-    /// Counts changes of `links`. Each replica is told before it is told anything else.
-    pub(super) links_version: u64,
     /// Behind which group all that are awake are still to be told of links.
     pub(super) walk: Option<GroupId>,
     pub(super) neighbours: BTreeMap<NodeId, Neighbour>,
     pub(super) beat_at: Time,
     /// Nobody falls silent before.
     pub(super) silence_at: Time,
-    pub(super) agenda: Agenda,
-    pub(super) gate: Gate,
     /// Are to wake, some in each step.
     pub(super) to_wake: VecDeque<(GroupId, Why)>,
-    pub(super) rewrite: Rewrite,
-    /// Who wrote as leader or candidate, and is to be told when that is on disk.
-    pub(super) unsynced: VecDeque<(Mark, GroupId)>,
-    /// Replicas write here; its marks are those of the scope.
-    pub(super) inner: Outbox<Raft>,
-    pub(super) effects: Vec<Effect<Raft>>,
-    pub(super) post: Post,
     pub(super) bundle_max: usize,
     pub(super) shared: Shared,
     /// Records replayed.
     pub(super) replayed: u64,
-    pub(super) counters: GroupsCounters,
+    pub(super) common: Common,
 }
 
 /// One group.
@@ -81,6 +71,10 @@ pub(super) struct Awake {
     pub active_at: Time,
     /// Who was asked whether it may sleep.
     pub asking: Option<Asking>,
+    /// Who is there and has no replica of it.
+    pub absent: Vec<NodeId>,
+    /// Is among those whose followers are to learn what is committed.
+    pub has_news: bool,
     /// How often it woke soon after it fell asleep, of late: the next sleep comes later.
     pub restless: u8,
 }
@@ -113,6 +107,8 @@ pub struct GroupsCounters {
     pub beats: u64,
     /// Sleeping replicas named to nodes that see them otherwise.
     pub claims: u64,
+    /// Commit indices that were told to followers together.
+    pub committed: u64,
     /// Small messages that left together with others.
     pub bundled: u64,
     /// Elections that had to wait for others to end.
@@ -160,34 +156,40 @@ impl Groups {
         let raft = Arc::new(config.raft.clone());
         // An election takes two round trips and two syncs; a timeout is at least ten round trips.
         let gate = Gate::new(config.elections_max, raft.election_timeout / 4);
-        Ok(Groups {
-            id,
-            raft,
+        let common = Common {
             boot: None,
-            begins: BTreeMap::new(),
-            starting: None,
-            slots: BTreeMap::new(),
-            asleep: 0,
-            gone: BTreeSet::new(),
             links: BTreeMap::new(),
             links_version: 0,
-            walk: None,
-            neighbours: BTreeMap::new(),
-            beat_at: Time::NEVER,
-            silence_at: Time::NEVER,
             agenda: Agenda::default(),
             gate,
-            to_wake: VecDeque::new(),
             rewrite: Rewrite::default(),
             unsynced: VecDeque::new(),
             inner: Outbox::default(),
             effects: Vec::new(),
             post: Post::default(),
-            bundle_max: bundle_max(config.frame_bytes_max()),
-            shared: Shared::default(),
-            replayed: 0,
+            loads: Vec::new(),
+            news: News::default(),
             counters: GroupsCounters::default(),
             config,
+        };
+        Ok(Groups {
+            id,
+            raft,
+            parts: BTreeMap::new(),
+            begins: BTreeMap::new(),
+            starting: None,
+            slots: BTreeMap::new(),
+            asleep: 0,
+            gone: BTreeSet::new(),
+            walk: None,
+            neighbours: BTreeMap::new(),
+            beat_at: Time::NEVER,
+            silence_at: Time::NEVER,
+            to_wake: VecDeque::new(),
+            bundle_max: bundle_max(common.config.frame_bytes_max()),
+            shared: Shared::default(),
+            replayed: 0,
+            common,
         })
     }
 
@@ -204,12 +206,17 @@ impl Groups {
 
     /// The settings.
     pub fn config(&self) -> &GroupsConfig {
-        &self.config
+        &self.common.config
     }
 
     /// The groups that are here, in order.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
         self.slots.keys().copied()
+    }
+
+    /// How groups stand, from this one on, in order. What is before it is not looked at.
+    pub fn look_from(&self, from: GroupId) -> impl Iterator<Item = GroupStatus> + '_ {
+        self.slots.range(from..).map(|(group, slot)| slot.look(*group))
     }
 
     /// How many there are.
@@ -229,7 +236,7 @@ impl Groups {
 
     /// How many of them this node leads.
     pub fn led(&self) -> usize {
-        self.groups().filter_map(|group| self.look(group)).filter(|status| status.leads).count()
+        self.look_from(GroupId(0)).filter(|status| status.leads).count()
     }
 
     /// Whether the group is here.
@@ -262,7 +269,37 @@ impl Groups {
 
     /// How a group stands, awake or asleep.
     pub fn look(&self, group: GroupId) -> Option<GroupStatus> {
-        Some(match &self.slots.get(&group)?.state {
+        Some(self.slots.get(&group)?.look(group))
+    }
+
+    /// What happened in this life.
+    pub fn counters(&self) -> GroupsCounters {
+        self.common.counters
+    }
+
+    /// Elections that were begun here and have a place.
+    pub fn elections(&self) -> usize {
+        self.common.gate.taken()
+    }
+
+    pub(super) fn awake_mut(&mut self, group: GroupId) -> Option<&mut Awake> {
+        match &mut self.slots.get_mut(&group)?.state {
+            State::Awake(awake) => Some(awake),
+            State::Asleep(_) => None,
+        }
+    }
+
+    pub(super) fn asleep_at(&self, group: GroupId) -> Option<&Asleep> {
+        match &self.slots.get(&group)?.state {
+            State::Awake(_) => None,
+            State::Asleep(asleep) => Some(asleep),
+        }
+    }
+}
+
+impl Slot {
+    fn look(&self, group: GroupId) -> GroupStatus {
+        match &self.state {
             State::Awake(awake) => GroupStatus {
                 group,
                 sleeps: false,
@@ -279,30 +316,6 @@ impl Groups {
                 term: asleep.folded.term(),
                 commit: asleep.folded.last().index,
             },
-        })
-    }
-
-    /// What happened in this life.
-    pub fn counters(&self) -> GroupsCounters {
-        self.counters
-    }
-
-    /// Elections that were begun here and have a place.
-    pub fn elections(&self) -> usize {
-        self.gate.taken()
-    }
-
-    pub(super) fn awake_mut(&mut self, group: GroupId) -> Option<&mut Awake> {
-        match &mut self.slots.get_mut(&group)?.state {
-            State::Awake(awake) => Some(awake),
-            State::Asleep(_) => None,
-        }
-    }
-
-    pub(super) fn asleep_at(&self, group: GroupId) -> Option<&Asleep> {
-        match &self.slots.get(&group)?.state {
-            State::Awake(_) => None,
-            State::Asleep(asleep) => Some(asleep),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The one way in.
 
+use super::common::Common;
 use super::sleep::Why;
 use super::state::{Slot, State};
-use super::{Cmd, GroupId, Groups, GroupsMutation, Msg, Record};
+use super::{Cmd, GroupId, Groups, Msg, Record};
 use crate::raft::{self, Raft};
-use quorate_core::{Boot, Corrupt, Cx, Effect, Input, LinkState, Mark, NodeId, Protocol, Time};
-use std::collections::VecDeque;
+use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, Mark, NodeId, Protocol, Time};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Groups whose turn comes in one step, so that a step stays short.
 pub(super) const GROUPS_PER_STEP: usize = 256;
@@ -20,6 +21,7 @@ impl Protocol for Groups {
     type Record = Record;
 
     fn step(&mut self, input: Input<Groups>, cx: &mut Cx<'_, Groups>) {
+        let gathers = matches!(input, Input::Command(Cmd::Of { .. }));
         match input {
             Input::Message { from, msg } => self.on_message(from, msg, cx),
             Input::Command(Cmd::Of { group, cmd }) => self.on_command(group, cmd, cx),
@@ -36,15 +38,17 @@ impl Protocol for Groups {
             Input::Link { peer, state } => self.on_link(peer, state, cx),
             Input::Start(boot) => self.on_start(boot, cx),
         }
-        self.deliver(cx);
+        self.common.deliver(gathers, self.slots.len(), self.bundle_max, cx);
     }
 
     fn wake_at(&self) -> Time {
         let starts = self.starting.is_some() || !self.begins.is_empty();
-        if starts || !self.to_wake.is_empty() || self.walk.is_some() || self.wants_rewrite() {
+        let has_more = !self.to_wake.is_empty() || self.walk.is_some() || self.common.has_loads();
+        if starts || has_more || self.wants_rewrite() {
             return Time::ZERO;
         }
-        self.agenda.wake_at().min(self.gate.wake_at()).min(self.beat_at).min(self.silence_at)
+        let Common { agenda, gate, news, .. } = &self.common;
+        agenda.wake_at().min(gate.wake_at()).min(news.wake_at()).min(self.beat_at).min(self.silence_at)
     }
 
     fn replay(&mut self, record: Record) -> Result<(), Corrupt> {
@@ -57,7 +61,7 @@ impl Groups {
         self.hear(from, cx.now);
         match msg {
             Msg::One { group, msg } => self.on_group(from, group, msg, cx),
-            Msg::Many(all) => {
+            Msg::Many(all) | Msg::Appends(all) => {
                 for (group, msg) in all.iter() {
                     self.on_group(from, *group, msg.clone(), cx);
                 }
@@ -66,36 +70,49 @@ impl Groups {
             Msg::Doze(all) => all.iter().for_each(|doze| self.on_doze(from, *doze, cx)),
             Msg::Dozed(all) => all.iter().for_each(|(group, nonce)| self.on_dozed(from, *group, *nonce, cx)),
             Msg::NotSo(groups) => groups.iter().for_each(|group| self.on_not_so(from, *group, cx)),
+            Msg::NotHere(groups) => groups.iter().for_each(|group| self.on_not_here(from, *group, cx.now)),
+            Msg::Committed(all) => all.iter().for_each(|one| self.on_committed(from, *one, cx)),
         }
     }
 
     fn on_group(&mut self, from: NodeId, group: GroupId, msg: raft::Msg, cx: &mut Cx<'_, Groups>) {
-        if !self.slots.contains_key(&group) {
-            // It may have been removed for good: a message never brings a group about.
-            self.counters.unknown += 1;
-            return;
+        let Some(mut slot) = self.slots.get_mut(&group) else { return self.on_unknown(from, group) };
+        if let State::Asleep(asleep) = &slot.state {
+            if asleep.folded.is_no_news(&msg) || !self.common.may_wake(from, &msg, asleep, cx.now) {
+                return;
+            }
+            self.wake_up(group, Why::Asked, cx);
+            let Some(woken) = self.slots.get_mut(&group) else { return };
+            slot = woken;
         }
-        if self.asleep_at(group).is_some_and(|asleep| asleep.folded.is_no_news(&msg)) {
-            return;
+        if let State::Awake(awake) = &mut slot.state
+            && !awake.absent.is_empty()
+        {
+            awake.absent.retain(|id| *id != from);
         }
-        self.wake_up(group, Why::Asked, cx);
         let is_answer = matches!(msg, raft::Msg::AppendReply(_));
-        self.enter(group, Input::Message { from, msg }, cx);
-        if is_answer {
+        self.common.enter(group, slot, Input::Message { from, msg }, cx);
+        if is_answer && self.common.may_sleep(slot, cx.now) {
             self.consider_sleep(group, cx);
         }
     }
 
     fn on_command(&mut self, group: GroupId, cmd: raft::Cmd, cx: &mut Cx<'_, Groups>) {
-        self.wake_up(group, Why::Asked, cx);
-        if let Some(awake) = self.awake_mut(group) {
+        let Some(mut slot) = self.slots.get_mut(&group) else { return };
+        if let State::Asleep(_) = &slot.state {
+            self.wake_up(group, Why::Asked, cx);
+            let Some(woken) = self.slots.get_mut(&group) else { return };
+            slot = woken;
+        }
+        if let State::Awake(awake) = &mut slot.state {
             awake.active_at = cx.now;
-            self.enter(group, Input::Command(cmd), cx);
+            self.common.enter(group, slot, Input::Command(cmd), cx);
         }
     }
 
     fn on_start(&mut self, boot: Boot, cx: &mut Cx<'_, Groups>) {
-        self.boot = Some(boot);
+        self.common.boot = Some(boot);
+        self.parts = BTreeMap::new();
         let (slots, gone) = (&self.slots, &self.gone);
         self.begins.retain(|group, _| !slots.contains_key(group) && !gone.contains(group));
         self.starting = Some(GroupId(0));
@@ -104,8 +121,8 @@ impl Groups {
 
     fn on_durable(&mut self, mark: Mark, cx: &mut Cx<'_, Groups>) {
         let mut wrote = Vec::new();
-        while self.unsynced.front().is_some_and(|(at, _)| *at <= mark) {
-            wrote.extend(self.unsynced.pop_front().map(|(_, group)| group));
+        while self.common.unsynced.front().is_some_and(|(at, _)| *at <= mark) {
+            wrote.extend(self.common.unsynced.pop_front().map(|(_, group)| group));
         }
         wrote.sort_unstable();
         wrote.dedup();
@@ -116,10 +133,10 @@ impl Groups {
 
     fn on_link(&mut self, peer: NodeId, state: LinkState, cx: &mut Cx<'_, Groups>) {
         match state {
-            LinkState::Down => self.links.remove(&peer),
-            LinkState::Up(boot) => self.links.insert(peer, boot),
+            LinkState::Down => self.common.links.remove(&peer),
+            LinkState::Up(boot) => self.common.links.insert(peer, boot),
         };
-        self.links_version += 1;
+        self.common.links_version += 1;
         // Each replica is told at the latest when something else comes in for it; a founder that waits for others has
         // nothing else.
         self.walk = Some(GroupId(0));
@@ -146,30 +163,33 @@ impl Groups {
             self.wake_up(group, why, cx);
             self.plan(group, cx.now);
         }
+        if self.common.news.wake_at() <= cx.now {
+            self.tell_news(cx);
+        }
         self.tell_links(cx);
         self.rewrite_some(cx);
         self.let_in(cx);
         for _ in 0..LOOKS_PER_STEP {
-            let Some(group) = self.agenda.ripe(cx.now) else { break };
+            let Some(group) = self.common.agenda.ripe(cx.now) else { break };
             // A timer is of one that is awake.
             let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { break };
-            self.agenda.plan(group, &mut awake.place, cx.now, cx.now);
+            self.common.agenda.ring(group, &mut awake.place);
         }
-        for _ in 0..self.agenda.due().min(GROUPS_PER_STEP) {
-            let Some(group) = self.agenda.next() else { break };
+        for _ in 0..self.common.agenda.due().min(GROUPS_PER_STEP) {
+            let Some(group) = self.common.agenda.next() else { break };
             self.take_turn(group, cx);
         }
     }
 
     /// Elections that waited for others to end.
     fn let_in(&mut self, cx: &mut Cx<'_, Groups>) {
-        while let Some((end, group)) = self.gate.ended(cx.now) {
+        while let Some((end, group)) = self.common.gate.ended(cx.now) {
             if let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) {
-                self.gate.expire(end, &mut awake.pass);
+                self.common.gate.expire(end, &mut awake.pass);
             }
         }
         for _ in 0..GROUPS_PER_STEP {
-            let Some(group) = self.gate.next() else { break };
+            let Some(group) = self.common.gate.next() else { break };
             let Some(awake) = self.awake_mut(group).filter(|awake| awake.pass.waits()) else { continue };
             if !awake.raft.is_leader() && awake.raft.wake_at() <= cx.now {
                 self.stand(group, cx);
@@ -182,63 +202,49 @@ impl Groups {
 
     /// Its time has come, or something came in for it meanwhile.
     fn take_turn(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        let Some(awake) = self.awake_mut(group) else { return };
+        let Some(slot) = self.slots.get_mut(&group) else { return };
+        let State::Awake(awake) = &mut slot.state else { return };
         if !awake.place.begin() {
             return;
         }
         if awake.raft.wake_at() > cx.now {
-            return self.plan(group, cx.now);
+            return self.common.plan(group, slot, cx.now);
         }
         if !awake.raft.is_leader() {
             return self.stand(group, cx);
         }
-        self.give_up_sleep(group, cx.now);
-        self.enter(group, Input::Wake, cx);
-        self.consider_sleep(group, cx);
+        // It speaks again, before all have agreed to sleep: those that have are awake again.
+        if awake.give_up_sleep(cx.now) {
+            self.common.counters.restless += 1;
+        }
+        self.common.enter(group, slot, Input::Wake, cx);
+        if self.common.may_sleep(slot, cx.now) {
+            self.consider_sleep(group, cx);
+        }
     }
 
     /// It heard no leader for too long. It stands for election, unless too many others do.
     fn stand(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { return };
-        if self.gate.enter(group, &mut awake.pass, cx.now) {
-            self.enter(group, Input::Wake, cx);
+        let Some(slot) = self.slots.get_mut(&group) else { return };
+        let State::Awake(awake) = &mut slot.state else { return };
+        if self.common.gate.enter(group, &mut awake.pass, cx.now) {
+            self.common.enter(group, slot, Input::Wake, cx);
         } else {
-            self.counters.elections_delayed += 1;
+            self.common.counters.elections_delayed += 1;
         }
     }
 
-    /// Steps a replica that is awake: with the links as they are now, and with its records told again before, if the
-    /// journal is being rewritten.
+    /// Steps a replica that is awake, and plans its next turn.
     pub(super) fn enter(&mut self, group: GroupId, input: Input<Raft>, cx: &mut Cx<'_, Groups>) {
-        self.open(group, cx);
-        self.tell_again_first(group, cx);
-        let version = self.links_version;
-        let Some(awake) = self.awake_mut(group) else { return };
-        if std::mem::replace(&mut awake.links_seen, version) != version {
-            self.tell_links_to(group, cx);
-        }
-        self.step_in(group, input, cx);
-        self.plan(group, cx.now);
-    }
-
-    fn tell_links_to(&mut self, group: GroupId, cx: &mut Cx<'_, Groups>) {
-        let Some(awake) = self.awake_mut(group) else { return };
-        let known = awake.raft.links().clone();
-        let lost: Vec<NodeId> = known.keys().filter(|id| !self.links.contains_key(id)).copied().collect();
-        let new = |(id, boot): &(&NodeId, &Boot)| known.get(id) != Some(boot);
-        let new: Vec<(NodeId, Boot)> = self.links.iter().filter(new).map(|(id, boot)| (*id, *boot)).collect();
-        for peer in lost {
-            self.step_in(group, Input::Link { peer, state: LinkState::Down }, cx);
-        }
-        for (peer, boot) in new {
-            self.step_in(group, Input::Link { peer, state: LinkState::Up(boot) }, cx);
+        if let Some(slot) = self.slots.get_mut(&group) {
+            self.common.enter(group, slot, input, cx);
         }
     }
 
     /// Some of those that are awake are told of links that changed.
     fn tell_links(&mut self, cx: &mut Cx<'_, Groups>) {
         let Some(from) = self.walk else { return };
-        let version = self.links_version;
+        let version = self.common.links_version;
         let (mut stale, mut looks) = (Vec::new(), 0);
         self.walk = None;
         for (group, slot) in self.slots.range(from..) {
@@ -255,86 +261,18 @@ impl Groups {
             }
         }
         for group in stale {
-            self.tell_again_first(group, cx);
-            if let Some(awake) = self.awake_mut(group) {
-                awake.links_seen = version;
-                self.tell_links_to(group, cx);
-                self.plan(group, cx.now);
-            }
-        }
-    }
-
-    /// One step of a replica, and its effects as those of the scope.
-    fn step_in(&mut self, group: GroupId, input: Input<Raft>, cx: &mut Cx<'_, Groups>) {
-        let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { return };
-        let durable = match self.config.suffers(GroupsMutation::MarksOutOfStep) {
-            true => cx.appended(),
-            false => cx.durable(),
-        };
-        // From here on each of its records is one of the scope's, so its marks are the scope's.
-        self.inner.keep_step(cx.appended(), durable);
-        let was_leader = awake.raft.is_leader();
-        awake.raft.step(input, &mut Cx::new(cx.now, cx.wall, cx.rng, &mut self.inner));
-        self.inner.swap(&mut self.effects);
-        let mut effects = std::mem::take(&mut self.effects);
-        let (mut wrote, mut compacted, mut told) = (false, false, Vec::new());
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Append(record) => {
-                    wrote = true;
-                    let record = Record::Of { group, record };
-                    self.rewrite.wrote(record.bytes());
-                    cx.append(record);
-                }
-                // Other groups have records in between: these are told again, all of them, behind what this step wrote.
-                Effect::Compact { .. } => compacted = true,
-                Effect::Send { to, msg, after } => self.post(to, group, msg, after > cx.durable(), cx),
-                Effect::Emit { event, after } => {
-                    let event = super::Event::Of { group, event };
-                    match after > cx.durable() {
-                        // Behind what may be told again: an object goes when no record names it any more.
-                        true => told.push(event),
-                        // The replica said beside it why this promises nothing.
-                        false => cx.emit_now(event),
-                    }
-                }
-            }
-        }
-        self.effects = effects;
-        let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { return };
-        if compacted {
-            let instead = Record::Instead {
-                group,
-                founding: awake.raft.founding_told().clone(),
-                records: awake.raft.records(),
-            };
-            self.rewrite.wrote(instead.bytes());
-            let mark = cx.append(instead);
             if let Some(slot) = self.slots.get_mut(&group) {
-                slot.based = mark;
+                self.common.tell_again_first(group, slot, cx);
+                self.common.tell_links_to(group, slot, cx);
+                self.common.plan(group, slot, cx.now);
             }
-        }
-        told.into_iter().for_each(|event| cx.emit(event));
-        let Some(awake) = self.awake_mut(group) else { return };
-        if wrote || was_leader != awake.raft.is_leader() {
-            awake.active_at = cx.now;
-        }
-        if (wrote || compacted) && (awake.raft.is_leader() || awake.raft.is_campaigning()) {
-            self.unsynced.push_back((cx.appended(), group));
         }
     }
 
     /// Notes when a replica wants to be woken, and whether its election is over.
     pub(super) fn plan(&mut self, group: GroupId, now: Time) {
-        let Some(Slot { state: State::Awake(awake), .. }) = self.slots.get_mut(&group) else { return };
-        if !awake.raft.is_campaigning() {
-            self.gate.leave(&mut awake.pass);
-        }
-        if awake.raft.is_leader() {
-            awake.pass.stop_waiting();
-        }
-        if !awake.pass.waits() {
-            self.agenda.plan(group, &mut awake.place, awake.raft.wake_at(), now);
+        if let Some(slot) = self.slots.get_mut(&group) {
+            self.common.plan(group, slot, now);
         }
     }
 }

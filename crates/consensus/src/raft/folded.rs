@@ -154,6 +154,11 @@ impl Folded {
         self.history.last().is_some_and(|(_, configuration)| decides(configuration))
     }
 
+    /// Whether this node votes in it.
+    pub fn names(&self, node: NodeId) -> bool {
+        self.history.last().is_some_and(|(_, configuration)| configuration.names(node))
+    }
+
     /// Bytes of log that it holds.
     pub fn bytes(&self) -> usize {
         self.log.iter().map(Batch::len).sum()

@@ -92,6 +92,12 @@ impl Raft {
             && self.may_stand()
     }
 
+    /// Whether this leader would tell its followers soon what is committed; from now on it does not, as somebody else does.
+    pub(crate) fn take_notice(&mut self) -> bool {
+        let Role::Leader(leader) = &mut self.role else { return false };
+        std::mem::replace(&mut leader.notice_at, Time::NEVER) != Time::NEVER
+    }
+
     /// Whether this peer has everything that this leader has, on the disk that its link speaks for, and has answered since
     /// it was spoken to last: so nothing is on its way to it.
     pub(crate) fn is_equal(&self, id: NodeId) -> bool {
@@ -106,6 +112,11 @@ impl Raft {
     /// Whether this replica and these others decide what is committed.
     pub(crate) fn is_quorum_with(&self, others: impl Fn(NodeId) -> bool) -> bool {
         self.is_quorum(super::configuration::Decision::Replication, |peer| others(peer.id))
+    }
+
+    /// Whether it founds, and one of these is a founder.
+    pub(crate) fn is_lacking_founders(&self, absent: &[NodeId]) -> bool {
+        self.is_founding() && self.founders.iter().any(|id| absent.contains(id))
     }
 
     /// Whether it follows this leader in this term, holds the same log, knows that all of it is committed, and has nothing

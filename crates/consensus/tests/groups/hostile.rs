@@ -1,7 +1,10 @@
 //! A member that says what no correct one says, between the words of one that is: nobody panics, awake or asleep, and no
 //! message brings a group about or takes one away.
 
-use quorate_consensus::groups::{Beat, Claim, Cmd, Digest, Doze, GroupId, Groups, GroupsConfig, Msg, Record};
+use super::made::batch;
+use quorate_consensus::groups::{
+    Beat, Claim, Cmd, Committed, Digest, Doze, GroupId, Groups, GroupsConfig, Msg, Record,
+};
 use quorate_consensus::raft::{
     self, Append, AppendReply, Batches, Candidacy, Commands, Founding, LogId, Outcome,
 };
@@ -11,39 +14,42 @@ use quorate_core::{
 use std::collections::VecDeque;
 use std::time::Duration;
 
-const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+pub(super) const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 const HOSTILE: NodeId = NodeId(3);
-const GROUPS: u64 = 4;
+pub(super) const GROUPS: u64 = 4;
+const JOURNALS_KEPT: usize = 20;
 
 /// A node whose disk takes no time.
-struct Node {
-    groups: Groups,
+pub(super) struct Node {
+    pub groups: Groups,
     out: Outbox<Groups>,
     /// With their marks; what stands for others has the last of theirs.
-    written: Vec<(Mark, Record)>,
+    pub written: Vec<(Mark, Record)>,
+    /// The journal as it was when a group had been told again in parts, and nothing was dropped for that yet.
+    pub journals: Vec<Vec<Record>>,
     rng: Rng,
 }
 
 /// Three nodes that hear one another.
-struct Three {
-    nodes: Vec<Node>,
-    now: Time,
-    posted: VecDeque<(NodeId, NodeId, Msg)>,
+pub(super) struct Three {
+    pub nodes: Vec<Node>,
+    pub now: Time,
+    pub posted: VecDeque<(NodeId, NodeId, Msg)>,
     /// Its disk takes nothing more, and what waits for it stays.
     stalled: Option<NodeId>,
     held: Vec<Msg>,
 }
 
-fn place(id: NodeId) -> usize {
+pub(super) fn place(id: NodeId) -> usize {
     id.0 as usize - 1
 }
 
-fn boot(id: NodeId) -> Boot {
+pub(super) fn boot(id: NodeId) -> Boot {
     Boot { incarnation: 1, journal: JournalId(u128::from(id.0)) }
 }
 
 impl Three {
-    fn new(seed: u64) -> Three {
+    pub fn new(seed: u64) -> Three {
         let config = GroupsConfig {
             sleep_after: Some(Duration::from_millis(100)),
             rewrite_bytes_min: 600,
@@ -54,7 +60,7 @@ impl Three {
             let mut groups = Groups::new(id, config.clone()).unwrap();
             (0..GROUPS).for_each(|group| groups.begin_with(GroupId(group), Founding::Found(NODES.to_vec())));
             let rng = Rng::from_seed(seed ^ id.0);
-            Node { groups, out: Outbox::default(), written: Vec::new(), rng }
+            Node { groups, out: Outbox::default(), written: Vec::new(), journals: Vec::new(), rng }
         };
         let nodes = NODES.map(node).into();
         let mut three =
@@ -68,7 +74,7 @@ impl Three {
         three
     }
 
-    fn step(&mut self, id: NodeId, input: Input<Groups>) {
+    pub fn step(&mut self, id: NodeId, input: Input<Groups>) {
         let node = &mut self.nodes[place(id)];
         let mut next = Some(input);
         while let Some(input) = next.take() {
@@ -78,7 +84,12 @@ impl Three {
                 match effect {
                     Effect::Append(record) => {
                         mark.0 += 1;
+                        let ends_parts = matches!(record, Record::Instead { parts: 1.., .. });
                         node.written.push((mark, record));
+                        if ends_parts && node.journals.len() < JOURNALS_KEPT {
+                            node.journals
+                                .push(node.written.iter().map(|(_, record)| record.clone()).collect());
+                        }
                     }
                     Effect::Compact { upto, base } => {
                         let rest = node.written.drain(..).filter(|(at, _)| *at > upto).collect::<Vec<_>>();
@@ -102,7 +113,7 @@ impl Three {
     }
 
     /// Ten milliseconds go by, in which what is said arrives.
-    fn pass(&mut self) {
+    pub fn pass(&mut self) {
         self.now = self.now + Duration::from_millis(5);
         for id in NODES {
             for _ in 0..20 {
@@ -175,7 +186,7 @@ fn message(rng: &mut Rng, victim: &Groups) -> Msg {
             .collect()
     };
     let digest = |rng: &mut Rng| Digest { count: number(rng, 2), sum: rng.bits() };
-    match rng.within(0..10) {
+    match rng.within(0..13) {
         0..=4 => Msg::One { group, msg: one },
         5 => Msg::Many([(group, one.clone()), (GroupId(rng.within(0..GROUPS)), one)].into()),
         6 => {
@@ -184,6 +195,17 @@ fn message(rng: &mut Rng, victim: &Groups) -> Msg {
         }
         7 => Msg::Doze([Doze { group, term, last, nonce: rng.bits() }; 2].into()),
         8 => Msg::Dozed([(group, rng.bits()), (group, 0)].into()),
+        9 => Msg::NotHere([group, GroupId(rng.within(0..GROUPS))].into()),
+        10 => {
+            let (cluster, index) = (if rng.chance(0.9) { name } else { rng.bits() }, number(rng, commit));
+            Msg::Committed([Committed { group, cluster, term, index }; 2].into())
+        }
+        11 => {
+            let batches = Batches::One(batch(last.index.min(1 << 40) + 1, last.term, &[b"h"]));
+            let append =
+                Append { group: name, term, prev: last, commit: number(rng, commit), round, batches };
+            Msg::Appends([(group, raft::Msg::Append(append)), (GroupId(GROUPS), one)].into())
+        }
         _ => Msg::NotSo([group, GroupId(rng.within(0..GROUPS)), GroupId(u64::MAX)].into()),
     }
 }

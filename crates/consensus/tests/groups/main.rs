@@ -3,6 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
 mod hostile;
+#[allow(dead_code, reason = "shared with the tests of one group")]
+#[path = "../raft/made.rs"]
+mod made;
+mod quiet;
+mod told_again;
 
 #[path = "../shared/golden_file.rs"]
 mod golden_file;
@@ -11,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use golden_file::check;
 use proptest::prelude::*;
 use quorate_consensus::groups::{
-    Beat, Claim, Digest, Doze, GroupId, Groups, GroupsConfig, GroupsConfigError, Msg, Record,
+    Beat, Claim, Committed, Digest, Doze, GroupId, Groups, GroupsConfig, GroupsConfigError, Msg, Record,
 };
 use quorate_consensus::raft::{self, AppendReply, Batches, Founding, LogId, Outcome, Pin, RaftConfig};
 use quorate_core::{JournalId, NodeId, wire};
@@ -28,6 +33,23 @@ fn heartbeat() -> raft::Msg {
 
 fn claim(group: u64) -> Claim {
     Claim { group: GroupId(group), term: 3, last: LogId::new(2, 300) }
+}
+
+fn committed(group: u64) -> Committed {
+    Committed { group: GroupId(group), cluster: 9, term: 3, index: 300 }
+}
+
+fn append(data: &[u8]) -> raft::Msg {
+    let batch = made::batch(18, 3, &[data]);
+    let prev = LogId::new(3, 17);
+    raft::Msg::Append(raft::Append {
+        group: 9,
+        term: 3,
+        prev,
+        commit: 17,
+        round: 4,
+        batches: Batches::One(batch),
+    })
 }
 
 fn messages() -> Vec<(&'static str, Msg)> {
@@ -47,6 +69,9 @@ fn messages() -> Vec<(&'static str, Msg)> {
         ("doze", Msg::Doze([doze].into())),
         ("dozed", Msg::Dozed([(GroupId(7), 1 << 40)].into())),
         ("not-so", Msg::NotSo([GroupId(1), GroupId(2)].into())),
+        ("committed", Msg::Committed([committed(7), committed(70_000)].into())),
+        ("appends", Msg::Appends([(GroupId(7), append(b"one")), (GroupId(8), append(b"two"))].into())),
+        ("not-here", Msg::NotHere([GroupId(1), GroupId(300)].into())),
     ]
 }
 
@@ -64,8 +89,14 @@ fn records() -> Vec<(&'static str, Record)> {
             Record::Instead {
                 group,
                 founding: Founding::Found(voters.clone()),
-                records: vec![raft::Record::Founded { voters }, pinned, hard],
+                parts: 0,
+                records: vec![raft::Record::Founded { voters: voters.clone() }, pinned.clone(), hard.clone()],
             },
+        ),
+        ("part", Record::Part { group, begins: true, records: vec![pinned] }),
+        (
+            "instead-behind",
+            Record::Instead { group, founding: Founding::Found(voters), parts: 2, records: vec![hard] },
         ),
         ("removed", Record::Removed { group }),
         ("gone", Record::Gone { groups: vec![GroupId(1), GroupId(300)] }),
@@ -101,17 +132,25 @@ fn what_is_put_together_is_small_and_not_more_than_is_ever_put_together() {
             Msg::Doze((0..count).map(doze).collect()),
             Msg::Dozed((0..count).map(|group| (GroupId(group), 9)).collect()),
             Msg::NotSo((0..count).map(GroupId).collect()),
+            Msg::NotHere((0..count).map(GroupId).collect()),
+            Msg::Committed((0..count).map(committed).collect()),
             Msg::Beat(Beat { led: claims.clone(), ..Beat::default() }),
             Msg::Beat(Beat { followed: claims, ..Beat::default() }),
         ]
     };
     assert!(of(512).iter().all(|msg| !refused(msg)));
     assert!(of(513).iter().all(refused));
+    let appends = |count: u64| Msg::Appends((0..count).map(|group| (GroupId(group), append(b"x"))).collect());
+    assert!(!refused(&appends(64)) && refused(&appends(65)));
     // What carries data is dropped where a node has no room; it does not come in by another door.
     let commands = raft::Commands::one(b"data");
     let data = raft::Msg::Forward(raft::Forward { group: 9, first: 1, commands });
     assert!(refused(&Msg::Many([(GroupId(7), data.clone())].into())));
-    assert!(!refused(&Msg::One { group: GroupId(7), msg: data }));
+    assert!(!refused(&Msg::One { group: GroupId(7), msg: data.clone() }));
+    assert!(refused(&Msg::Many([(GroupId(7), append(b"data"))].into())));
+    for msg in [data, heartbeat(), reply(4)] {
+        assert!(refused(&Msg::Appends([(GroupId(7), msg)].into())), "no append with entries");
+    }
 }
 
 proptest! {

@@ -8,6 +8,9 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use std::any::Any;
 
+/// Effects that room is kept for from one call to the next: what a burst took is given back.
+const EFFECTS_KEPT: usize = 256;
+
 /// What a scope may use while it is called.
 pub(crate) struct Env<'a, 'b> {
     pub(crate) scope: ScopeId,
@@ -117,6 +120,7 @@ where
                     effect => self.carry_out(effect, env),
                 }
             }
+            effects.shrink_to(EFFECTS_KEPT);
             self.effects = effects;
             if self.commands.is_empty() && self.out.is_empty() {
                 break;

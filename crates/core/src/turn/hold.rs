@@ -1,6 +1,9 @@
 use crate::{Effect, Mark, Protocol};
 use std::collections::VecDeque;
 
+/// Effects that room is kept for.
+const KEPT: usize = 256;
+
 /// Effects of one scope that wait for the disk, in their order. A scope's marks never go back, so a queue is
 /// all that is needed.
 #[derive(Debug)]
@@ -25,7 +28,12 @@ impl<P: Protocol> Hold<P> {
         if self.0.front()?.after() > durable {
             return None;
         }
-        self.0.pop_front()
+        let effect = self.0.pop_front();
+        if self.0.is_empty() {
+            // What a stalled disk held up takes no room for ever.
+            self.0.shrink_to(KEPT);
+        }
+        effect
     }
 
     /// How many wait.

@@ -135,10 +135,11 @@ fn sieve_one(world: &mut World<App>, group: u64, mut rng: Rng) {
     let (share, period) = (0.5 + 0.5 * rng.unit(), 200 + rng.within(0..3000));
     let is_of = move |msg: &Msg| match msg {
         Msg::One { group: of, .. } => of.0 == group,
-        Msg::Many(all) => all.iter().any(|(of, _)| of.0 == group),
+        Msg::Many(all) | Msg::Appends(all) => all.iter().any(|(of, _)| of.0 == group),
         Msg::Doze(all) => all.iter().any(|doze| doze.group.0 == group),
         Msg::Dozed(all) => all.iter().any(|(of, _)| of.0 == group),
-        Msg::NotSo(all) => all.iter().any(|of| of.0 == group),
+        Msg::NotSo(all) | Msg::NotHere(all) => all.iter().any(|of| of.0 == group),
+        Msg::Committed(all) => all.iter().any(|one| one.group.0 == group),
         Msg::Beat(_) => false,
     };
     world.filter(move |passing| {

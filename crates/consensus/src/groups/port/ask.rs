@@ -52,7 +52,7 @@ impl GroupsStatus {
     /// Takes a look at each of them.
     pub(super) fn of(groups: &Groups) -> GroupsStatus {
         let (mut led, mut leaderless) = (0, 0);
-        for status in groups.groups().filter_map(|group| groups.look(group)) {
+        for status in groups.look_from(GroupId(0)) {
             led += usize::from(status.leads);
             leaderless += usize::from(status.leader.is_none());
         }

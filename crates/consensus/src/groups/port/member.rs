@@ -23,7 +23,7 @@ pub(super) struct Awake<S: StateMachine> {
 /// What comes for a port.
 pub(super) enum Thing<S: StateMachine> {
     Ask(Box<raft::Ask<S, NoDecider>>),
-    Event(Box<raft::Event>),
+    Event(raft::Event),
     Done(Result<Answer, JobPanic>),
     Wake,
 }
@@ -32,7 +32,7 @@ impl<S: StateMachine> Thing<S> {
     pub fn give(self, port: &mut RaftPort<S>, cx: &mut PortCx<'_, Raft>) {
         match self {
             Thing::Ask(ask) => port.ask(*ask, cx),
-            Thing::Event(event) => port.event(*event, cx),
+            Thing::Event(event) => port.event(event, cx),
             Thing::Done(answer) => port.done(answer, cx),
             Thing::Wake => port.wake(cx),
         }

@@ -223,15 +223,14 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
             }
             Ask::Status { promise } => promise.done(GroupsStatus::of(cx.protocol)),
             Ask::Look { from, most, promise } => {
-                let groups = cx.protocol.groups().filter(|group| *group >= from).take(most);
-                promise.done(groups.filter_map(|group| cx.protocol.look(group)).collect());
+                promise.done(cx.protocol.look_from(from).take(most).collect());
             }
         }
     }
 
     fn event(&mut self, event: Event, cx: &mut PortCx<'_, Groups>) {
         match event {
-            Event::Of { group, event } => self.give(group, Thing::Event(Box::new(event)), cx),
+            Event::Of { group, event } => self.give(group, Thing::Event(event), cx),
             Event::Opened { group } => self.open(group),
             Event::Closed { group } => self.close(group),
             Event::Woken { group } => self.give_waiting(group, cx),
@@ -297,7 +296,7 @@ impl<S: StateMachine> Port<Groups> for GroupsPort<S> {
         while let Some(group) = self.agenda.ripe(cx.now) {
             // A timer is of one that is awake.
             let Some(Member::Awake(awake)) = self.members.get_mut(&group) else { break };
-            self.agenda.plan(group, &mut awake.place, cx.now, cx.now);
+            self.agenda.ring(group, &mut awake.place);
         }
         for _ in 0..self.agenda.due().min(GROUPS_PER_WAKE) {
             let Some(group) = self.agenda.next() else { break };
