@@ -3,7 +3,7 @@
 use super::{BYTES, Cluster, KEPT, State};
 use crate::raft_memory::write_command;
 use quorate_consensus::groups::{Cmd, Event, GroupId, Groups, GroupsConfig, Msg, Record};
-use quorate_consensus::raft::{self, Commands, EntryKind, Founding, Index, LogId, RaftConfig};
+use quorate_consensus::raft::{self, EntryKind, Founding, Gathered, Index, LogId, RaftConfig};
 use quorate_core::{
     Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
 };
@@ -74,6 +74,7 @@ struct Ours {
     delay: Duration,
     rng: Rng,
     messages: u64,
+    gathered: Gathered,
 }
 
 const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
@@ -95,6 +96,7 @@ pub fn make(groups: u64) -> Box<dyn Cluster> {
         delay: Duration::ZERO,
         rng: Rng::from_seed(groups),
         messages: 0,
+        gathered: Gathered::default(),
     };
     NODES.iter().for_each(|id| ours.step(*id, Input::Start(boot(*id))));
     for id in NODES {
@@ -114,14 +116,11 @@ pub fn make(groups: u64) -> Box<dyn Cluster> {
 }
 
 impl Ours {
-    /// One step, its effects, and the journal's answer to them.
+    /// One step and its effects.
     fn step(&mut self, id: NodeId, input: Input<Groups>) {
         let Node { turn, memory, applied, state } = &mut self.nodes[id.0 as usize - 1];
         let mut out = Out { from: id, memory, wire: &mut self.wire };
         turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
-        while let Some(mark) = turn.sync_due() {
-            turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
-        }
         for (group, upto) in memory.committed.drain(..) {
             let applied = &mut applied[group.0 as usize];
             let Some(raft) = turn.protocol().raft(group).filter(|_| upto > *applied) else { continue };
@@ -136,13 +135,20 @@ impl Ours {
         }
     }
 
-    /// Fires what is due and delivers everything, until nothing is left to do at this instant.
+    /// Fires what is due, has the journals answer, and delivers everything, until nothing is left to do at this instant: as
+    /// nodes do, which take all that waits and sync once then.
     fn settle(&mut self) {
         loop {
             while let Some(at) = self.nodes.iter().position(|node| node.turn.wake_at() <= self.now) {
                 self.step(NODES[at], Input::Wake);
             }
-            if self.wire.is_empty() {
+            for at in 0..self.nodes.len() {
+                if let Some(mark) = self.nodes[at].turn.sync_due() {
+                    self.step(NODES[at], Input::Durable(mark));
+                }
+            }
+            let is_due = |node: &Node| node.turn.wake_at() <= self.now;
+            if self.wire.is_empty() && !self.nodes.iter().any(is_due) {
                 return;
             }
             self.now = self.now + self.delay;
@@ -172,11 +178,17 @@ impl Ours {
 impl Cluster for Ours {
     fn turn(&mut self, first: u64, count: u64) {
         let mut command = [0; BYTES];
-        for number in first..first + count {
-            let group = number % self.leaders.len() as u64;
-            write_command(number, &mut command);
-            let cmd = raft::Cmd::Propose { first: 0, commands: Commands::one(&command) };
-            self.step(self.leaders[group as usize], Input::Command(Cmd::Of { group: GroupId(group), cmd }));
+        let groups = self.leaders.len() as u64;
+        // What a group is asked in a turn is gathered, as its port does.
+        for start in first..first + count.min(groups) {
+            for number in (start..first + count).step_by(self.leaders.len()) {
+                write_command(number, &mut command);
+                self.gathered.push(&command);
+            }
+            let Some(commands) = self.gathered.take() else { continue };
+            let group = GroupId(start % groups);
+            let cmd = raft::Cmd::Propose { first: 0, commands };
+            self.step(self.leaders[group.0 as usize], Input::Command(Cmd::Of { group, cmd }));
         }
         self.settle();
     }
