@@ -49,12 +49,12 @@ fn a_founder_that_has_not_created_a_group_yet_does_not_keep_it_awake_on_the_othe
 
 #[test]
 fn a_member_that_removed_a_group_does_not_keep_it_awake_on_the_others() {
-    for gone in 0..3 {
+    for (gone, id) in NODES.into_iter().enumerate() {
         let mut many = asleep(22 + gone as u64);
-        let removed = many.world.app(NODES[gone]).remove(1);
+        let removed = many.world.app(id).remove(1);
         many.world.finish(removed).unwrap();
         let left: Vec<usize> = (0..3).filter(|at| *at != gone).collect();
-        let is_led = |many: &Many| many.leader(1).is_some_and(|leader| leader != NODES[gone]);
+        let is_led = |many: &Many| many.leader(1).is_some_and(|leader| leader != id);
         assert!(many.until(PATIENCE, is_led).is_some());
         let proposed = many.world.app(NODES[left[0]]).group(1).propose(3);
         assert_eq!(many.world.finish(proposed), Ok(3));

@@ -142,9 +142,9 @@ impl Ours {
             while let Some(at) = self.nodes.iter().position(|node| node.turn.wake_at() <= self.now) {
                 self.step(NODES[at], Input::Wake);
             }
-            for at in 0..self.nodes.len() {
-                if let Some(mark) = self.nodes[at].turn.sync_due() {
-                    self.step(NODES[at], Input::Durable(mark));
+            for id in NODES {
+                if let Some(mark) = self.nodes[id.0 as usize - 1].turn.sync_due() {
+                    self.step(id, Input::Durable(mark));
                 }
             }
             let is_due = |node: &Node| node.turn.wake_at() <= self.now;

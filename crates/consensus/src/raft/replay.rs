@@ -108,7 +108,9 @@ impl Raft {
                 // Only what is committed is ever taken away.
                 self.commit = self.commit.max(id.index);
                 self.log.rebase(id);
-                self.marks.clear();
+                // Nearly always nothing of it stays.
+                let last = self.log.last().index;
+                self.marks.retain(|(upto, _)| (id.index + 1..=last).contains(upto));
             }
             Record::Entries(batch) => {
                 if batch.first() > self.log.last().index + 1 || !batch.last_id().is_plausible() {

@@ -194,6 +194,32 @@ fn a_journal_with_a_snapshot_behind_entries_is_refused() {
     }
 }
 
+// Or the next compaction would take them for gone. Found by `raft_replay`.
+#[test]
+fn entries_that_stay_where_a_log_is_said_to_begin_are_compacted_as_any() {
+    let mut cluster = Cluster::empty(RaftConfig { trailing_entries: 0, ..RaftConfig::default() });
+    cluster.add(F, Founding::Found(vec![F]), JournalId(1));
+    cluster.pass(1_000);
+    cluster.propose(F, b"one");
+    cluster.settle();
+    let (last, committed) = (cluster.last(F), cluster.raft(F).commit());
+    cluster.crash(F);
+    cluster.nodes.get_mut(&F).unwrap().disk.write([Record::Begins(LogId::ZERO)]);
+    cluster.start(F);
+    assert_eq!(cluster.last(F), last);
+    cluster.pass(1_000);
+    cluster.propose(F, b"two");
+    cluster.settle();
+    let middle = LogId::new(cluster.raft(F).log().term_at(committed).unwrap(), committed);
+    cluster.snapshot(F, middle, b"state");
+    let last = cluster.last(F);
+    for _ in 0..2 {
+        cluster.crash(F);
+        cluster.start(F);
+        assert_eq!((cluster.last(F), cluster.raft(F).log().base()), (last, middle));
+    }
+}
+
 // Else it might lead in a term below those of its log, and terms would fall behind it.
 #[test]
 fn a_journal_with_something_of_a_term_that_it_never_reached_is_refused() {
