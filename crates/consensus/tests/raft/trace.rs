@@ -103,7 +103,8 @@ impl Judge {
         if line.leads && !led {
             self.elected(&line)?;
         }
-        if line.leads && committed.is_some_and(|committed| committed < line.commit) {
+        // One that has no vote any more stops leading in the step that commits that.
+        if (line.leads || led) && committed.is_some_and(|committed| committed < line.commit) {
             self.commits(&line, before.as_ref())?;
         }
         if line.commit > self.committed {
@@ -127,7 +128,7 @@ impl Judge {
         }
         if let Some(matched) = line.number("matched")
             && line.is("append_reply")
-            && line.leads
+            && self.leaders.get(&term).is_some_and(|(leader, _)| *leader == line.node)
             && line.term == term
         {
             let known = self.matched.entry(term).or_default().entry(from).or_default();
