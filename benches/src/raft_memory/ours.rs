@@ -76,6 +76,8 @@ struct Ours {
     /// The next command; written into what is gathered, as the port writes what it is asked in a turn.
     command: Vec<u8>,
     gathered: Gathered,
+    /// Beyond that the port proposes what it has gathered.
+    batch_bytes: usize,
 }
 
 pub fn make(load: &Load) -> Box<dyn Cluster> {
@@ -101,6 +103,7 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
         messages: 0,
         command: vec![0; load.bytes],
         gathered: Gathered::default(),
+        batch_bytes: RaftConfig::default().batch_bytes_max,
     };
     for id in &ids {
         ours.step(*id, Input::Start(boot(*id)));
@@ -174,6 +177,9 @@ impl Cluster for Ours {
     fn turn(&mut self, first: u64, count: u64) {
         for number in first..first + count {
             write_command(number, &mut self.command);
+            if self.gathered.bytes() + self.command.len() > self.batch_bytes {
+                self.propose();
+            }
             part(true, || self.gathered.push(&self.command));
         }
         self.propose();
