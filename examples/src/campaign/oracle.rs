@@ -39,7 +39,7 @@ const BUDGETS: &[(&str, &str, u64)] = &[
     ("raft", "snapshot-without-sessions", 200),
     ("raft", "stale-append-truncates", 500),
     ("raft", "unbound-by-newer-term", 2_000),
-    ("raft", "vote-before-sync", 5_000),
+    ("raft", "vote-before-sync", 2_000),
     ("raft", "vote-for-shorter-log", 200),
     ("raft", "vote-not-persisted", 200),
     ("raft", "vote-twice", 200),

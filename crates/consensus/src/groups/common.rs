@@ -5,12 +5,12 @@
 use super::agenda::Agenda;
 use super::gate::Gate;
 use super::loads::Load;
-use super::news::News;
+use super::news::{NO_ROUND, News};
 use super::post::Post;
 use super::rewrite::Rewrite;
-use super::state::{Awake, GroupsCounters, Slot, State};
+use super::state::{GroupsCounters, Slot, State};
 use super::{Event, GroupId, Groups, GroupsConfig, GroupsMutation, Record};
-use crate::raft::{self, Outcome, Raft};
+use crate::raft::{self, AppendReply, Outcome, Raft};
 use quorate_core::{Boot, Cx, Effect, Input, LinkState, Mark, NodeId, Outbox, Protocol, Time};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,34 +36,14 @@ pub(super) struct Common {
     pub counters: GroupsCounters,
 }
 
-/// What becomes of a replica's answer that says no more than that it has what its leader has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Match {
-    Told,
-    /// The leader does not wait for it.
-    Kept,
-}
-
 impl Common {
     /// Steps a replica that is awake: with the links as they are now, and with its records told again before, if the
     /// journal is being rewritten.
     pub fn enter(&mut self, group: GroupId, slot: &mut Slot, input: Input<Raft>, cx: &mut Cx<'_, Groups>) {
-        self.enter_and(group, slot, input, Match::Told, cx);
-    }
-
-    /// The same, and what becomes of an answer that is no news.
-    pub fn enter_and(
-        &mut self,
-        group: GroupId,
-        slot: &mut Slot,
-        input: Input<Raft>,
-        matches: Match,
-        cx: &mut Cx<'_, Groups>,
-    ) {
         self.open(group, slot, cx);
         self.tell_again_first(group, slot, cx);
         self.tell_links_to(group, slot, cx);
-        self.step_in(group, slot, input, matches, cx);
+        self.step_in(group, slot, input, cx);
         self.plan(group, slot, cx.now);
     }
 
@@ -90,24 +70,15 @@ impl Common {
         let new = |(id, boot): &(&NodeId, &Boot)| known.get(id) != Some(boot);
         let new: Vec<(NodeId, Boot)> = self.links.iter().filter(new).map(|(id, boot)| (*id, *boot)).collect();
         for peer in lost {
-            let input = Input::Link { peer, state: LinkState::Down };
-            self.step_in(group, slot, input, Match::Told, cx);
+            self.step_in(group, slot, Input::Link { peer, state: LinkState::Down }, cx);
         }
         for (peer, boot) in new {
-            let input = Input::Link { peer, state: LinkState::Up(boot) };
-            self.step_in(group, slot, input, Match::Told, cx);
+            self.step_in(group, slot, Input::Link { peer, state: LinkState::Up(boot) }, cx);
         }
     }
 
     /// One step of a replica, and its effects as those of the scope.
-    fn step_in(
-        &mut self,
-        group: GroupId,
-        slot: &mut Slot,
-        input: Input<Raft>,
-        matches: Match,
-        cx: &mut Cx<'_, Groups>,
-    ) {
+    fn step_in(&mut self, group: GroupId, slot: &mut Slot, input: Input<Raft>, cx: &mut Cx<'_, Groups>) {
         let Slot { based, state: State::Awake(awake) } = slot else { return };
         let durable = match self.config.suffers(GroupsMutation::MarksOutOfStep) {
             true => cx.appended(),
@@ -130,7 +101,7 @@ impl Common {
                 }
                 // Other groups have records in between: these are told again, all of them, behind what this step wrote.
                 Effect::Compact { .. } => compacted = true,
-                Effect::Send { msg, .. } if matches == Match::Kept && is_match(&msg) => {}
+                Effect::Send { msg, .. } if is_unasked(&msg) => {}
                 Effect::Send { to, msg, after } => self.post(to, group, msg, after > cx.durable(), cx),
                 Effect::Emit { event, after } => {
                     let event = Event::Of { group, event };
@@ -163,10 +134,6 @@ impl Common {
     /// Notes when a replica wants to be woken, and whether its election is over.
     pub fn plan(&mut self, group: GroupId, slot: &mut Slot, now: Time) {
         let State::Awake(awake) = &mut slot.state else { return };
-        self.plan_awake(group, awake, now);
-    }
-
-    fn plan_awake(&mut self, group: GroupId, awake: &mut Awake, now: Time) {
         if !awake.raft.is_campaigning() {
             self.gate.leave(&mut awake.pass);
         }
@@ -182,7 +149,7 @@ impl Common {
     }
 }
 
-/// Whether it says no more than that a follower has what was sent.
-fn is_match(msg: &raft::Msg) -> bool {
-    matches!(msg, raft::Msg::AppendReply(reply) if matches!(reply.outcome, Outcome::Matched(_)))
+/// Whether it says no more than that a follower has what it was told in no round ([`news`](super::news)): no leader waits for it.
+fn is_unasked(msg: &raft::Msg) -> bool {
+    matches!(msg, raft::Msg::AppendReply(AppendReply { round: NO_ROUND, outcome: Outcome::Matched(_), .. }))
 }

@@ -116,6 +116,11 @@ fn at_most(most: usize, count: usize) -> Result<usize, WireError> {
     if count > most { Err(WireError::Malformed("a bundle")) } else { Ok(count) }
 }
 
+fn few<T>(all: Vec<T>) -> Result<Arc<[T]>, WireError> {
+    bounded(all.len())?;
+    Ok(all.into())
+}
+
 fn encode_all(all: &[(GroupId, raft::Msg)], to: &mut Encoder<'_>) {
     for (group, msg) in all {
         to.part(group);
@@ -182,26 +187,11 @@ impl Wire for Msg {
                 bounded(beat.led.len().saturating_add(beat.followed.len()))?;
                 Msg::Beat(beat)
             }
-            Part::Doze(all) => {
-                bounded(all.len())?;
-                Msg::Doze(all.into())
-            }
-            Part::Dozed(all) => {
-                bounded(all.len())?;
-                Msg::Dozed(all.into())
-            }
-            Part::NotSo(groups) => {
-                bounded(groups.len())?;
-                Msg::NotSo(groups.into())
-            }
-            Part::NotHere(groups) => {
-                bounded(groups.len())?;
-                Msg::NotHere(groups.into())
-            }
-            Part::Committed(all) => {
-                bounded(all.len())?;
-                Msg::Committed(all.into())
-            }
+            Part::Doze(all) => Msg::Doze(few(all)?),
+            Part::Dozed(all) => Msg::Dozed(few(all)?),
+            Part::NotSo(groups) => Msg::NotSo(few(groups)?),
+            Part::NotHere(groups) => Msg::NotHere(few(groups)?),
+            Part::Committed(all) => Msg::Committed(few(all)?),
         })
     }
 

@@ -12,7 +12,7 @@
 //!
 //! [`RaftConfig::commit_notice`]: crate::raft::RaftConfig::commit_notice
 
-use super::common::{Common, Match};
+use super::common::Common;
 use super::sleep::Why;
 use super::state::{Awake, State};
 use super::step::LOOKS_PER_STEP;
@@ -20,6 +20,9 @@ use super::{Committed, GroupId, Groups, Msg};
 use crate::raft::{self, Append, Batches, LogId};
 use quorate_core::{Cx, Input, NodeId, Time};
 use std::collections::{BTreeMap, VecDeque};
+
+/// Leaders count their rounds from 1: an answer to this one confirms nothing.
+pub(super) const NO_ROUND: u64 = 0;
 
 /// Groups whose followers are to learn what is committed.
 #[derive(Debug)]
@@ -106,10 +109,9 @@ impl Groups {
                 slot = woken;
             }
         }
-        // Of no round: what may be answered confirms nothing.
         let (prev, batches) = (LogId::new(term, index), Batches::None);
-        let append = Append { group: cluster, term, prev, commit: index, round: 0, batches };
+        let append = Append { group: cluster, term, prev, commit: index, round: NO_ROUND, batches };
         let input = Input::Message { from, msg: raft::Msg::Append(append) };
-        self.common.enter_and(group, slot, input, Match::Kept, cx);
+        self.common.enter(group, slot, input, cx);
     }
 }

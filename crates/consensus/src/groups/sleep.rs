@@ -205,9 +205,7 @@ impl Common {
         let wait = sleep_after.saturating_mul(1 << awake.restless.min(RESTLESS_MAX));
         now.since(awake.active_at) >= wait && awake.asking.is_none() && awake.raft.is_settled()
     }
-}
 
-impl Common {
     /// Whether a sleeping group wakes for this message: a member's. Whoever has no vote may ask to be served, which a newcomer
     /// does with its first word, and one that was removed while it was away by asking for votes; once the group has slept for a while, so that
     /// nobody else keeps it awake.

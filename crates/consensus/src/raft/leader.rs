@@ -282,10 +282,7 @@ impl Raft {
                 if matched > self.commit {
                     self.advance(cx);
                 }
-                // Nearly always it has been sent all there is.
-                if self.peer(from).is_some_and(|peer| peer.next <= self.log.last().index) {
-                    self.feed(from, cx);
-                }
+                self.feed(from, cx);
                 self.hand_over(from, cx);
                 self.change(cx);
             }
@@ -345,12 +342,7 @@ impl Raft {
             leader.matched = *index;
             leader.writing.pop_front();
         }
-        // Nearly always the own disk is the first, and then there is nothing to count yet.
-        if self.peers.iter().any(|peer| peer.matched > self.commit)
-            || self.is_quorum(Decision::Replication, |_| false)
-        {
-            self.advance(cx);
-        }
+        self.advance(cx);
     }
 
     /// Moves the commit index to the highest entry of this term that a quorum has on disk (Raft §5.3, §5.4.2).

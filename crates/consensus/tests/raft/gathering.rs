@@ -24,6 +24,15 @@ fn placed(cluster: &mut Cluster, id: NodeId) -> Vec<(u64, u32, Result<LogId, Not
     placed.collect()
 }
 
+/// Three replicas, who leads, and one that follows.
+fn led(config: RaftConfig) -> (Cluster, NodeId, NodeId) {
+    let mut cluster = Cluster::with(3, config);
+    let leader = cluster.elect();
+    let follower = ids(3).into_iter().find(|id| *id != leader).unwrap();
+    cluster.settle();
+    (cluster, leader, follower)
+}
+
 fn small() -> RaftConfig {
     RaftConfig {
         entry_bytes_max: 100,
@@ -81,10 +90,7 @@ fn commands_of_one_proposal_get_places_one_behind_the_other_or_none() {
 
 #[test]
 fn a_proposal_leaves_in_the_step_that_brings_it_with_what_was_passed_on_before() {
-    let mut cluster = Cluster::with(3, RaftConfig::default());
-    let leader = cluster.elect();
-    let follower = ids(3).into_iter().find(|id| *id != leader).unwrap();
-    cluster.settle();
+    let (mut cluster, leader, follower) = led(RaftConfig::default());
     let (group, last) = (cluster.group_of(&ids(3)), cluster.last(leader).index);
     let batches = |cluster: &Cluster| -> Vec<_> {
         let log = cluster.raft(leader).log();
@@ -106,10 +112,7 @@ fn a_proposal_leaves_in_the_step_that_brings_it_with_what_was_passed_on_before()
 
 #[test]
 fn a_follower_passes_many_commands_on_in_one_message_and_learns_their_places() {
-    let mut cluster = Cluster::with(3, RaftConfig::default());
-    let leader = cluster.elect();
-    let follower = ids(3).into_iter().find(|id| *id != leader).unwrap();
-    cluster.settle();
+    let (mut cluster, leader, follower) = led(RaftConfig::default());
     cluster.take_events(follower);
     cluster.wire.clear();
     let (last, commands) = (cluster.last(leader), commands(&[b"a", b"b"]));
@@ -124,10 +127,7 @@ fn a_follower_passes_many_commands_on_in_one_message_and_learns_their_places() {
 
 #[test]
 fn commands_that_together_fit_no_frame_are_refused_wherever_they_come_from() {
-    let mut cluster = Cluster::with(3, small());
-    let leader = cluster.elect();
-    let follower = ids(3).into_iter().find(|id| *id != leader).unwrap();
-    cluster.settle();
+    let (mut cluster, leader, follower) = led(small());
     cluster.take_events(leader);
     let last = cluster.last(leader);
     let fits = [b'x'; 90];
@@ -147,10 +147,7 @@ fn commands_that_together_fit_no_frame_are_refused_wherever_they_come_from() {
 
 #[test]
 fn places_that_no_log_reaches_are_not_believed() {
-    let mut cluster = Cluster::with(3, RaftConfig::default());
-    let leader = cluster.elect();
-    let follower = ids(3).into_iter().find(|id| *id != leader).unwrap();
-    cluster.settle();
+    let (mut cluster, leader, follower) = led(RaftConfig::default());
     cluster.take_events(follower);
     let term = cluster.last(leader).term;
     for (index, count) in [((1 << 62) - 1, 2), (u64::MAX, 1), (u64::MAX - 3, u32::MAX), (0, 0)] {
