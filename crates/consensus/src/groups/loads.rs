@@ -1,6 +1,6 @@
-//! Appends put together: with one entry here and there in each of many groups, what a frame costs on its way is
-//! more than what its entry costs. Those of commands that come one behind the other in a turn leave together as well. Only what is short is joined; and what a node is told stays in the order in which it was
-//! said.
+//! Appends put together: with one entry here and there in each of many groups, what a frame costs on its way is more than what
+//! its entry costs. Those of commands that come one behind the other in a turn leave together as well. Only what is short is
+//! joined, and what a node is told stays in the order in which it was said.
 
 use super::common::Common;
 use super::{GroupId, Groups, Msg};

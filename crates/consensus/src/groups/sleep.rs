@@ -207,8 +207,8 @@ impl Common {
     }
 
     /// Whether a sleeping group wakes for this message: a member's. Whoever has no vote may ask to be served, which a newcomer
-    /// does with its first word, and one that was removed while it was away by asking for votes; once the group has slept for a while, so that
-    /// nobody else keeps it awake.
+    /// does with its first word, and one that was removed while it was away by asking for votes; but only once the group has
+    /// slept for a while, so that nobody else keeps it awake.
     pub fn may_wake(&self, from: NodeId, msg: &raft::Msg, asleep: &Asleep, now: Time) -> bool {
         let asks = matches!(msg, raft::Msg::Join | raft::Msg::PreVote(_) | raft::Msg::Pins { .. });
         let patience = self.config.sleep_after.unwrap_or_default().saturating_mul(SOUND_SLEEP);

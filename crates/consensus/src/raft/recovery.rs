@@ -44,6 +44,12 @@ pub struct Remains {
     pub witness: bool,
 }
 
+impl Remains {
+    fn is(&self, voter: &Voter) -> bool {
+        (self.node, self.journal) == (voter.node, voter.journal)
+    }
+}
+
 /// What whoever recovers a cluster answers for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LostForGood {
@@ -190,11 +196,8 @@ impl Survivor {
         if let Some(other) = others.iter().find(|other| other.group != own.group) {
             return Err(NotRecovered::OtherCluster(other.node));
         }
-        let survives = |voter: &Voter| {
-            let is = |remains: &Remains| (remains.node, remains.journal) == (voter.node, voter.journal);
-            is(&own) || others.iter().any(|other| is(other))
-        };
         let all: Vec<&Remains> = others.iter().copied().chain([&own]).collect();
+        let survives = |voter: &Voter| all.iter().any(|remains| remains.is(voter));
         if all.iter().any(|log| elects(log, &all)) {
             return Err(NotRecovered::QuorumSurvives);
         }
@@ -238,10 +241,9 @@ impl Survivor {
 fn elects(log: &Remains, all: &[&Remains]) -> bool {
     // What witnesses have forgotten is not to be had from them.
     let has_it = |r: &&Remains| !r.witness && (r.journal == log.journal || r.last.index >= log.base.index);
-    let is = |r: &Remains, voter: &Voter| (r.node, r.journal) == (voter.node, voter.journal);
     // Whoever has more gives no vote (Raft §5.4.1).
-    let votes = |voter: &Voter| all.iter().any(|r| is(r, voter) && r.last <= log.last);
-    let keeps = |voter: &Voter| all.iter().any(|r| is(r, voter));
+    let votes = |voter: &Voter| all.iter().any(|r| r.is(voter) && r.last <= log.last);
+    let keeps = |voter: &Voter| all.iter().any(|r| r.is(voter));
     all.iter().any(has_it)
         && log.configuration.is_quorum(Decision::Election, votes)
         && log.configuration.is_quorum(Decision::Replication, keeps)
