@@ -114,6 +114,10 @@ impl Three {
 
     /// Ten milliseconds go by, in which what is said arrives.
     pub fn pass(&mut self) {
+        self.pass_seeing(|_| ());
+    }
+
+    pub fn pass_seeing(&mut self, mut sees: impl FnMut(&Msg)) {
         self.now = self.now + Duration::from_millis(5);
         for id in NODES {
             for _ in 0..20 {
@@ -126,6 +130,7 @@ impl Three {
         for _ in 0..5 {
             self.now = self.now + Duration::from_millis(1);
             for (from, to, msg) in std::mem::take(&mut self.posted) {
+                sees(&msg);
                 // What cannot be said on the wire does not arrive.
                 let bytes = wire::encode(&msg, &mut bytes::BytesMut::new());
                 if NODES.contains(&to)
