@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
+use std::alloc::System;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -44,18 +45,25 @@ pub fn count(who: &str, row: &str, units: u64, work: impl FnOnce()) -> Allocatio
 static COUNTS_PARTS: AtomicBool = AtomicBool::new(false);
 static PART: AtomicUsize = AtomicUsize::new(0);
 
-/// Does some work, and counts what it allocates if it belongs to the part that is of interest, say to a leader. Costs
-/// one load where nobody counts.
+/// Counts what is allocated while it lives, if that belongs to the part that is of interest, say to a leader. Costs one
+/// load where nobody counts, and moves nothing.
+#[must_use]
+pub struct Part(Option<Region<'static, System>>);
+
+/// Begins a piece of work.
 #[inline]
-pub fn part<T>(belongs: bool, work: impl FnOnce() -> T) -> T {
-    if !belongs || !COUNTS_PARTS.load(Relaxed) {
-        return work();
+pub fn part(belongs: bool) -> Part {
+    Part((belongs && COUNTS_PARTS.load(Relaxed)).then(|| Region::new(&INSTRUMENTED_SYSTEM)))
+}
+
+impl Drop for Part {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(region) = &self.0 {
+            let change = region.change();
+            PART.fetch_add(change.allocations + change.reallocations, Relaxed);
+        }
     }
-    let region = Region::new(&INSTRUMENTED_SYSTEM);
-    let done = work();
-    let change = region.change();
-    PART.fetch_add(change.allocations + change.reallocations, Relaxed);
-    done
 }
 
 /// What the parts of `work` allocate, for each of `units`.

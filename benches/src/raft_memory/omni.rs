@@ -124,11 +124,15 @@ impl<T: Command> Omni<T> {
     fn settle(&mut self) {
         while let Some(at) = self.touched.iter().position(|touched| *touched) {
             self.touched[at] = false;
-            part(at == self.leader, || self.nodes[at].paxos.take_outgoing_messages(&mut self.wire));
+            let counted = part(at == self.leader);
+            self.nodes[at].paxos.take_outgoing_messages(&mut self.wire);
+            drop(counted);
             for message in self.wire.drain(..) {
                 self.messages += 1;
                 let to = message.get_receiver() as usize - 1;
-                part(to == self.leader, || self.nodes[to].paxos.handle_incoming(message));
+                let counted = part(to == self.leader);
+                self.nodes[to].paxos.handle_incoming(message);
+                drop(counted);
                 self.touched[to] = true;
             }
         }
@@ -155,7 +159,8 @@ impl<T: Command> Node<T> {
 impl<T: Command> Cluster for Omni<T> {
     fn turn(&mut self, first: u64, count: u64) {
         for number in first..first + count {
-            part(true, || self.nodes[self.leader].paxos.append(T::write(number))).unwrap();
+            let _counted = part(true);
+            self.nodes[self.leader].paxos.append(T::write(number)).unwrap();
         }
         self.touched[self.leader] = true;
         self.settle();

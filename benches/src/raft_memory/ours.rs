@@ -6,9 +6,8 @@ use quorate_consensus::raft::{
     Cmd, EntryKind, Event, Founding, Gathered, Index, LogId, Msg, Raft, RaftConfig, Record,
 };
 use quorate_core::{
-    Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Time, Turn, TurnLimits, Wall,
+    Boot, Input, Io, JournalId, LinkState, Mark, NodeId, Recipients, Rng, Slots, Time, Turn, TurnLimits, Wall,
 };
-use std::collections::VecDeque;
 use std::time::Duration;
 
 struct Node {
@@ -24,7 +23,9 @@ struct Memory {
     /// What stands in the place of the records that were compacted.
     base: Vec<Record>,
     /// The records behind it.
-    records: VecDeque<Record>,
+    records: Slots<Record>,
+    /// Memory for the next time that some are compacted.
+    spare: Slots<Record>,
     /// The mark of the last one compacted.
     compacted: u64,
     committed: Index,
@@ -35,26 +36,28 @@ struct Memory {
 struct Out<'a> {
     from: NodeId,
     memory: &'a mut Memory,
-    wire: &'a mut VecDeque<(NodeId, NodeId, Msg)>,
+    wire: &'a mut Slots<(NodeId, Recipients, Msg)>,
 }
 
 impl Io<Raft> for Out<'_> {
+    #[inline(always)]
     fn append(&mut self, record: Record) -> usize {
-        self.memory.records.push_back(record);
+        self.memory.records.push(record);
         0
     }
+    fn keeps_at_once(&self) -> bool {
+        true
+    }
     fn compact(&mut self, upto: Mark, base: Vec<Record>) {
-        self.memory.records.drain(..(upto.0 - self.memory.compacted) as usize);
+        let Memory { records, spare, compacted, .. } = &mut *self.memory;
+        records.drain().skip((upto.0 - *compacted) as usize).for_each(|record| spare.push(record));
+        std::mem::swap(records, spare);
         self.memory.compacted = upto.0;
         self.memory.base = base;
     }
+    #[inline(always)]
     fn send(&mut self, to: Recipients, msg: Msg) {
-        if let Some((last, rest)) = to.as_slice().split_last() {
-            for to in rest {
-                self.wire.push_back((self.from, *to, msg.clone()));
-            }
-            self.wire.push_back((self.from, *last, msg));
-        }
+        self.wire.push((self.from, to, msg));
     }
     fn emit(&mut self, event: Event) {
         match event {
@@ -69,7 +72,9 @@ impl Io<Raft> for Out<'_> {
 struct Ours {
     nodes: Vec<Node>,
     leader: usize,
-    wire: VecDeque<(NodeId, NodeId, Msg)>,
+    wire: Slots<(NodeId, Recipients, Msg)>,
+    /// Its memory changes places with that of `wire`.
+    arriving: Slots<(NodeId, Recipients, Msg)>,
     now: Time,
     rng: Rng,
     messages: u64,
@@ -97,7 +102,8 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
     let mut ours = Ours {
         nodes: ids.iter().map(node).collect(),
         leader: 0,
-        wire: VecDeque::new(),
+        wire: Slots::default(),
+        arriving: Slots::default(),
         now: Time(1),
         rng: Rng::from_seed(load.nodes),
         messages: 0,
@@ -123,15 +129,13 @@ pub fn make(load: &Load) -> Box<dyn Cluster> {
 
 impl Ours {
     /// One step, its effects, and the journal's answer to them.
+    #[inline(always)]
     fn step(&mut self, id: NodeId, input: Input<Raft>) {
         let Node { turn, memory, applied, state } = &mut self.nodes[id.0 as usize - 1];
         let mut out = Out { from: id, memory, wire: &mut self.wire };
-        part(id.0 as usize == self.leader + 1, || {
-            turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
-            while let Some(mark) = turn.sync_due() {
-                turn.step(Input::Durable(mark), self.now, Wall(0), &mut self.rng, &mut out);
-            }
-        });
+        let counted = part(id.0 as usize == self.leader + 1);
+        turn.step(input, self.now, Wall(0), &mut self.rng, &mut out);
+        drop(counted);
         let committed = memory.committed;
         if committed > *applied {
             let first = *applied + 1;
@@ -150,9 +154,18 @@ impl Ours {
     /// Delivers everything and fires what is due, until nothing is left to do at this instant.
     fn settle(&mut self) {
         loop {
-            while let Some((from, to, msg)) = self.wire.pop_front() {
-                self.messages += 1;
-                self.step(to, Input::Message { from, msg });
+            while !self.wire.is_empty() {
+                std::mem::swap(&mut self.wire, &mut self.arriving);
+                let mut arriving = std::mem::take(&mut self.arriving);
+                for (from, to, msg) in arriving.drain() {
+                    let Some((last, others)) = to.as_slice().split_last() else { continue };
+                    self.messages += 1 + others.len() as u64;
+                    for to in others {
+                        self.step(*to, Input::Message { from, msg: msg.clone() });
+                    }
+                    self.step(*last, Input::Message { from, msg });
+                }
+                self.arriving = arriving;
             }
             let due = |node: &Node| node.turn.wake_at() <= self.now;
             let Some(at) = self.nodes.iter().position(due) else { return };
@@ -180,7 +193,8 @@ impl Cluster for Ours {
             if self.gathered.bytes() + self.command.len() > self.batch_bytes {
                 self.propose();
             }
-            part(true, || self.gathered.push(&self.command));
+            let _counted = part(true);
+            self.gathered.push(&self.command);
         }
         self.propose();
         self.settle();

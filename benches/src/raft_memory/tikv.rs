@@ -115,7 +115,9 @@ impl Tikv {
         loop {
             for (at, (node, touched)) in self.nodes.iter_mut().zip(&mut self.touched).enumerate() {
                 while std::mem::take(touched) && node.raft.has_ready() {
-                    part(at == self.leader, || node.ready(&mut self.wire));
+                    let counted = part(at == self.leader);
+                    node.ready(&mut self.wire);
+                    drop(counted);
                     *touched = true;
                 }
             }
@@ -126,7 +128,9 @@ impl Tikv {
             for message in self.delivered.drain(..) {
                 self.messages += 1;
                 let to = message.to as usize - 1;
-                part(to == self.leader, || self.nodes[to].raft.step(message)).unwrap();
+                let counted = part(to == self.leader);
+                self.nodes[to].raft.step(message).unwrap();
+                drop(counted);
                 self.touched[to] = true;
             }
         }
@@ -159,7 +163,9 @@ impl Tikv {
 
 impl Cluster for Tikv {
     fn turn(&mut self, first: u64, count: u64) {
-        part(true, || self.propose(first..first + count));
+        let counted = part(true);
+        self.propose(first..first + count);
+        drop(counted);
         self.touched[self.leader] = true;
         self.settle();
     }

@@ -31,7 +31,8 @@ impl std::ops::Add<Duration> for Time {
     type Output = Time;
     /// Saturates at [`Time::NEVER`].
     fn add(self, d: Duration) -> Time {
-        Time(self.0.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)))
+        let seconds = d.as_secs().saturating_mul(1_000_000_000);
+        Time(self.0.saturating_add(seconds).saturating_add(u64::from(d.subsec_nanos())))
     }
 }
 

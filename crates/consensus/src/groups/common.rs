@@ -11,7 +11,7 @@ use super::rewrite::Rewrite;
 use super::state::{GroupsCounters, Slot, State};
 use super::{Event, GroupId, Groups, GroupsConfig, GroupsMutation, Record};
 use crate::raft::{self, AppendReply, Outcome, Raft};
-use quorate_core::{Boot, Cx, Effect, Input, LinkState, Mark, NodeId, Outbox, Protocol, Time};
+use quorate_core::{Boot, Cx, Effect, Input, LinkState, Mark, NodeId, Outbox, Protocol, Slots, Time};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What every group's step may use.
@@ -28,7 +28,7 @@ pub(super) struct Common {
     pub unsynced: VecDeque<(Mark, GroupId)>,
     /// Replicas write here; its marks are those of the scope.
     pub inner: Outbox<Raft>,
-    pub effects: Vec<Effect<Raft>>,
+    pub effects: Slots<Effect<Raft>>,
     pub post: Post,
     /// Appends that wait for the end of the step.
     pub loads: Vec<Load>,
@@ -91,7 +91,7 @@ impl Common {
         self.inner.swap(&mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         let (mut wrote, mut compacted, mut told) = (false, false, Vec::new());
-        for effect in effects.drain(..) {
+        for effect in effects.drain() {
             match effect {
                 Effect::Append(record) => {
                     wrote = true;

@@ -10,7 +10,7 @@ use super::rewrite::{Parts, Rewrite};
 use super::sleep::{Asking, Why};
 use super::{GroupId, GroupsConfig, GroupsConfigError};
 use crate::raft::{Folded, Founding, Index, Raft, RaftConfig, Shared, Term};
-use quorate_core::{Mark, NodeId, Outbox, Time};
+use quorate_core::{Mark, NodeId, Outbox, Slots, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -165,7 +165,7 @@ impl Groups {
             rewrite: Rewrite::default(),
             unsynced: VecDeque::new(),
             inner: Outbox::default(),
-            effects: Vec::new(),
+            effects: Slots::default(),
             post: Post::default(),
             loads: Vec::new(),
             news: News::default(),

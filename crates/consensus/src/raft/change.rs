@@ -225,7 +225,15 @@ impl Raft {
     }
 
     /// Goes on with a change that waits, if it can.
+    #[inline]
     pub(super) fn change(&mut self, cx: &mut Cx<'_, Raft>) {
+        // Mostly there is none.
+        if matches!(&self.role, Role::Leader(leader) if leader.changing.is_some()) {
+            self.go_on_changing(cx);
+        }
+    }
+
+    fn go_on_changing(&mut self, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
         let Some(Changing { request, waits: Some(change), round, .. }) = &leader.changing else { return };
         let (upto, since) = *round;

@@ -218,7 +218,8 @@ impl Configuration {
     }
 
     pub(super) fn is_quorum(&self, decision: Decision, mut says: impl FnMut(&Voter) -> bool) -> bool {
-        self.bodies().all(|electors| electors.voters.is_quorum(electors.rule(decision), &mut says))
+        let mut of = |electors: &Electors| electors.voters.is_quorum(electors.rule(decision), &mut says);
+        of(&self.incoming) && self.outgoing.as_ref().is_none_or(of)
     }
 
     /// The highest index that is reached by what decides.

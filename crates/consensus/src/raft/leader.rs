@@ -308,6 +308,7 @@ impl Raft {
     }
 
     /// Takes note that a follower answered in this term. False if the answer is for somebody else.
+    #[inline]
     pub(super) fn hear(&mut self, from: NodeId, term: Term, round: u64, cx: &mut Cx<'_, Raft>) -> bool {
         if !self.hear_term(from, term, cx) {
             return false;
@@ -342,7 +343,11 @@ impl Raft {
             leader.matched = *index;
             leader.writing.pop_front();
         }
-        self.advance(cx);
+        // What no follower is known to have only a leader commits that is a quorum by itself.
+        let ahead = self.peers.iter().any(|peer| peer.matched > self.commit);
+        if ahead || self.is_quorum(Decision::Replication, |_| false) {
+            self.advance(cx);
+        }
     }
 
     /// Moves the commit index to the highest entry of this term that a quorum has on disk (Raft §5.3, §5.4.2).

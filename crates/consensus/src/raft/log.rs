@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 pub struct Log {
     /// The last entry that is no longer here: a snapshot stands for it and all before it.
     base: LogId,
+    /// The last entry that is here, or the base: what is asked most often.
+    last: LogId,
     batches: VecDeque<Batch>,
     /// Where each term begins: nearly always one, so that a term is known without a look at a batch.
     terms: VecDeque<LogId>,
@@ -23,7 +25,7 @@ impl Log {
 
     /// The last entry's name; the base's when there is none.
     pub fn last(&self) -> LogId {
-        self.batches.back().map_or(self.base, Batch::last_id)
+        self.last
     }
 
     /// Bytes of all entries held.
@@ -66,6 +68,7 @@ impl Log {
             self.terms.push_back(LogId::new(batch.term(), batch.first()));
         }
         self.bytes += batch.len();
+        self.last = batch.last_id();
         self.batches.push_back(batch);
     }
 
@@ -87,28 +90,27 @@ impl Log {
         while self.terms.back().is_some_and(|begin| begin.index >= index) {
             self.terms.pop_back();
         }
+        self.last = self.batches.back().map_or(self.base, Batch::last_id);
     }
 
     /// Forgets every entry up to and with `base`, which a snapshot stands for from now on. If the log does not
     /// hold that entry, it forgets all (Raft §7).
     pub fn rebase(&mut self, base: LogId) {
         if !self.has(base) {
-            *self = Log { base, ..Log::default() };
+            *self = Log { base, last: base, ..Log::default() };
             return;
         }
-        while let Some(first) = self.batches.front()
-            && first.first() <= base.index
+        let gone = self.batch_at(base.index + 1).unwrap_or(self.batches.len());
+        self.bytes -= self.batches.drain(..gone).map(|batch| batch.len()).sum::<usize>();
+        // Of the one that holds it the rest stays.
+        if let Some(first) = self.batches.front_mut()
+            && let Some(kept) = first.from(base.index + 1).filter(|_| first.first() <= base.index)
         {
-            self.bytes -= first.len();
-            let kept = first.from(base.index + 1);
-            self.batches.pop_front();
-            if let Some(kept) = kept {
-                self.bytes += kept.len();
-                self.batches.push_front(kept);
-                break;
-            }
+            self.bytes -= first.len() - kept.len();
+            *first = kept;
         }
         self.base = base;
+        self.last = self.batches.back().map_or(base, Batch::last_id);
         // The term that the log now begins in may have begun before.
         while self.terms.get(1).is_some_and(|begin| begin.index <= base.index + 1) {
             self.terms.pop_front();
@@ -154,6 +156,9 @@ impl Log {
 
     /// The base of a log that keeps, of the batches up to the one that holds `last`, no more than so many bytes: whole ones only.
     pub fn base_within(&self, last: Index, bytes_max: usize) -> Index {
+        if self.bytes <= bytes_max {
+            return self.base.index;
+        }
         let Some(at) = self.batch_at(last) else { return self.base.index };
         let mut bytes = 0;
         for batch in self.batches.range(..=at).rev() {
@@ -183,13 +188,13 @@ impl Log {
     /// Where the batch with the entry at `index` is. A batch has one entry at least, so the distance in entries
     /// from either end bounds the distance in batches: questions about the ends, which most are, cost nothing.
     fn batch_at(&self, index: Index) -> Option<usize> {
-        let (first, last) = (self.batches.front()?, self.batches.back()?);
-        if index > last.last() || index < first.first() {
+        let first = self.base.index + 1;
+        if index > self.last.index || index < first {
             return None;
         }
         let end = self.batches.len() - 1;
-        let mut low = end.saturating_sub((last.last() - index) as usize);
-        let mut high = end.min((index - first.first()) as usize);
+        let mut low = end.saturating_sub((self.last.index - index) as usize);
+        let mut high = end.min((index - first) as usize);
         while low < high {
             let middle = low + (high - low) / 2;
             match self.batches[middle].last() < index {
@@ -257,7 +262,8 @@ mod tests {
         log.push(batch(9, 10, 2));
         assert_eq!(terms(&log), [(7, 9), (8, 9), (9, 10), (10, 10)]);
         log.rebase(LogId::new(10, 10));
-        assert_eq!(log, Log { base: LogId::new(10, 10), ..Log::default() });
+        let base = LogId::new(10, 10);
+        assert_eq!(log, Log { base, last: base, ..Log::default() });
     }
 
     #[test]

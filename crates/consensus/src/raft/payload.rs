@@ -12,24 +12,32 @@ const FEW_MAX: usize = 23;
 /// Bytes that do not change. Cheap to clone.
 #[derive(Clone)]
 pub(super) enum Payload {
-    Few { len: u8, bytes: [u8; FEW_MAX] },
+    Few(Few),
     Shared(Bytes),
 }
 
+/// Three words, and copied as such.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub(super) struct Few {
+    bytes: [u8; FEW_MAX],
+    len: u8,
+}
+
 impl Payload {
-    pub const EMPTY: Payload = Payload::Few { len: 0, bytes: [0; FEW_MAX] };
+    pub const EMPTY: Payload = Payload::Few(Few { bytes: [0; FEW_MAX], len: 0 });
 
     /// A single byte.
     pub fn of_one(byte: u8) -> Payload {
         let mut bytes = [0; FEW_MAX];
         bytes[0] = byte;
-        Payload::Few { len: 1, bytes }
+        Payload::Few(Few { bytes, len: 1 })
     }
 
     fn few(bytes: &[u8]) -> Option<Payload> {
         let mut few = [0; FEW_MAX];
         few.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Payload::Few { len: bytes.len() as u8, bytes: few })
+        Some(Payload::Few(Few { bytes: few, len: bytes.len() as u8 }))
     }
 
     /// Takes all that was written. Spare memory stays for what comes next.
@@ -47,7 +55,7 @@ impl Payload {
     pub fn slice(&self, range: Range<usize>) -> Payload {
         match self {
             Payload::Shared(bytes) => bytes.slice(range).into(),
-            Payload::Few { .. } => Payload::few(&self[range]).unwrap_or(Payload::EMPTY),
+            Payload::Few(_) => Payload::few(&self[range]).unwrap_or(Payload::EMPTY),
         }
     }
 }
@@ -64,7 +72,7 @@ impl Deref for Payload {
     #[inline]
     fn deref(&self) -> &[u8] {
         match self {
-            Payload::Few { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or(bytes),
+            Payload::Few(Few { bytes, len }) => bytes.get(..usize::from(*len)).unwrap_or(bytes),
             Payload::Shared(bytes) => bytes,
         }
     }
@@ -102,11 +110,11 @@ mod tests {
             let taken = Payload::take(&mut written);
             assert!(written.is_empty());
             assert_eq!((&taken[..], &taken), (&whole[..], &Payload::from(Bytes::from(whole.clone()))));
-            assert_eq!(matches!(taken, Payload::Few { .. }), len <= FEW_MAX);
+            assert_eq!(matches!(taken, Payload::Few(_)), len <= FEW_MAX);
             for range in [0..0, 0..len, len / 2..len, len / 3..len / 2] {
                 let part = taken.slice(range.clone());
                 assert_eq!(&part[..], &whole[range]);
-                assert_eq!(matches!(part, Payload::Few { .. }), part.len() <= FEW_MAX);
+                assert_eq!(matches!(part, Payload::Few(_)), part.len() <= FEW_MAX);
             }
         }
     }

@@ -111,11 +111,16 @@ impl Raft {
 
     /// Answers the reads whose round a quorum has answered: nobody else can have committed anything before it
     /// was asked that this leader does not know.
+    #[inline]
     pub(super) fn confirm_reads(&mut self, cx: &mut Cx<'_, Raft>) {
-        let Role::Leader(leader) = &self.role else { return };
-        if leader.reads.asked.is_empty() {
-            return;
+        // Mostly nobody reads.
+        if matches!(&self.role, Role::Leader(leader) if !leader.reads.asked.is_empty()) {
+            self.confirm_asked(cx);
         }
+    }
+
+    fn confirm_asked(&mut self, cx: &mut Cx<'_, Raft>) {
+        let Role::Leader(leader) = &self.role else { return };
         let confirmed = match self.config.suffers(Mutation::ReadUnconfirmed) {
             true => leader.round,
             false => self.quorum_index(leader.round, |peer| peer.round),

@@ -64,6 +64,7 @@ impl Raft {
     }
 
     /// It names this term as its own, which is on its disk. False if an earlier life named a higher one.
+    #[inline]
     pub(super) fn hear_term(&mut self, from: NodeId, term: Term, cx: &mut Cx<'_, Raft>) -> bool {
         let plausible = self.is_plausible(term);
         let Some(peer) = self.peer_mut(from).filter(|_| plausible) else { return true };

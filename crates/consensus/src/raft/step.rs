@@ -56,6 +56,8 @@ impl Protocol for Raft {
 }
 
 impl Raft {
+    // Called from one place, and a message is too long to be handed on for nothing.
+    #[inline(always)]
     fn on_message(&mut self, from: NodeId, msg: Msg, cx: &mut Cx<'_, Raft>) {
         if let Some(group) = msg.group() {
             self.recognise(group, cx);

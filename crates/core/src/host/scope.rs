@@ -3,7 +3,7 @@
 use super::{Host, HostEvent, HostMsg, HostRecord, Marks, pass_on};
 use crate::{
     Answer, AnyAsk, Boot, Corrupt, Cx, Effect, Hold, Input, JobPanic, LinkState, Mark, NodeId, Notice,
-    Outbox, Port, PortCx, Protocol, Rng, ScopeId, Time, Wire, wire,
+    Outbox, Port, PortCx, Protocol, Rng, ScopeId, Slots, Time, Wire, wire,
 };
 use bytes::{Bytes, BytesMut};
 use std::any::Any;
@@ -45,7 +45,7 @@ pub(super) struct Scoped<P: Protocol, Q> {
     out: Outbox<P>,
     hold: Hold<P>,
     marks: Marks,
-    effects: Vec<Effect<P>>,
+    effects: Slots<Effect<P>>,
     commands: Vec<P::Cmd>,
 }
 
@@ -59,7 +59,7 @@ impl<P: Protocol, Q> Scoped<P, Q> {
             out: Outbox::default(),
             hold: Hold::default(),
             marks: Marks::default(),
-            effects: Vec::new(),
+            effects: Slots::default(),
             commands: Vec::new(),
         }
     }
@@ -98,7 +98,7 @@ where
                 self.out.appended().0
                     - effects.iter().filter(|e| matches!(e, Effect::Append(_))).count() as u64,
             );
-            for effect in effects.drain(..) {
+            for effect in effects.drain() {
                 match effect {
                     Effect::Append(record) => {
                         appended.0 += 1;

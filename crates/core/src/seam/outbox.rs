@@ -1,29 +1,34 @@
 use super::{Effect, Mark, Protocol, Recipients};
-use crate::{Rng, Time, Wall};
+use crate::{Rng, Slots, Time, Wall};
 
 /// Where a protocol writes its effects. Belongs to the driver, which drains and reuses it.
 #[derive(Debug)]
 pub struct Outbox<P: Protocol> {
-    effects: Vec<Effect<P>>,
+    effects: Slots<Effect<P>>,
     appended: Mark,
     durable: Mark,
 }
 
 impl<P: Protocol> Default for Outbox<P> {
     fn default() -> Self {
-        Outbox { effects: Vec::new(), appended: Mark(0), durable: Mark(0) }
+        Outbox { effects: Slots::default(), appended: Mark(0), durable: Mark(0) }
     }
 }
 
 impl<P: Protocol> Outbox<P> {
     /// Takes what the last steps wrote, in order. The memory is kept.
     pub fn drain(&mut self) -> impl Iterator<Item = Effect<P>> + '_ {
-        self.effects.drain(..)
+        self.effects.drain()
     }
 
-    /// Exchanges the written effects for an empty vector of the driver's, so that it may step again while it
+    /// Lends what the last steps wrote, in order, to be taken; what is left is forgotten. The memory is kept.
+    pub fn lend(&mut self) -> impl Iterator<Item = &mut Option<Effect<P>>> {
+        self.effects.lend()
+    }
+
+    /// Exchanges the written effects for empty ones of the driver's, so that it may step again while it
     /// carries them out.
-    pub fn swap(&mut self, effects: &mut Vec<Effect<P>>) {
+    pub fn swap(&mut self, effects: &mut Slots<Effect<P>>) {
         debug_assert!(effects.is_empty(), "effects would be lost");
         std::mem::swap(&mut self.effects, effects);
     }
@@ -81,6 +86,7 @@ impl<'a, P: Protocol> Cx<'a, P> {
     }
 
     /// Writes a record behind all earlier ones. [`crate::Input::Durable`] will name the returned mark, or a later one.
+    #[inline(always)]
     pub fn append(&mut self, record: P::Record) -> Mark {
         self.out.appended.0 += 1;
         self.out.effects.push(Effect::Append(record));
@@ -88,23 +94,27 @@ impl<'a, P: Protocol> Cx<'a, P> {
     }
 
     /// Tells peers once everything appended so far is on disk.
+    #[inline(always)]
     pub fn send(&mut self, to: impl Into<Recipients>, msg: P::Msg) {
         let after = self.out.appended;
         self.out.effects.push(Effect::Send { to: to.into(), msg, after });
     }
 
     /// Tells peers at once. The caller says beside it why this promises nothing.
+    #[inline(always)]
     pub fn send_now(&mut self, to: impl Into<Recipients>, msg: P::Msg) {
         self.out.effects.push(Effect::Send { to: to.into(), msg, after: Mark::NONE });
     }
 
     /// Tells the port once everything appended so far is on disk.
+    #[inline(always)]
     pub fn emit(&mut self, event: P::Event) {
         let after = self.out.appended;
         self.out.effects.push(Effect::Emit { event, after });
     }
 
     /// Tells the port at once. The caller says beside it why this promises nothing.
+    #[inline(always)]
     pub fn emit_now(&mut self, event: P::Event) {
         self.out.effects.push(Effect::Emit { event, after: Mark::NONE });
     }

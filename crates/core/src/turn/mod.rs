@@ -11,6 +11,11 @@ use crate::{Corrupt, Cx, Effect, Input, Mark, Outbox, Protocol, Recipients, Rng,
 pub trait Io<P: Protocol> {
     /// Write behind everything before; returns the bytes that wait for the disk because of it.
     fn append(&mut self, record: P::Record) -> usize;
+    /// Whether whatever was appended is on disk by the time that `append` returns, as with a journal in memory. Then nothing
+    /// waits, and the protocol hears of it in the same turn. By default a sync has to be asked for.
+    fn keeps_at_once(&self) -> bool {
+        false
+    }
     /// Replace every record of the scope up to the mark, atomically.
     fn compact(&mut self, upto: Mark, base: Vec<P::Record>);
     /// Hand to the transport.
@@ -40,7 +45,6 @@ impl Default for TurnLimits {
 pub struct Turn<P: Protocol> {
     protocol: P,
     out: Outbox<P>,
-    effects: Vec<Effect<P>>,
     hold: Hold<P>,
     limits: TurnLimits,
     /// The mark of the sync that was asked for last. At most one is under way.
@@ -55,7 +59,6 @@ impl<P: Protocol> Turn<P> {
         Turn {
             protocol,
             out: Outbox::default(),
-            effects: Vec::new(),
             hold: Hold::default(),
             limits,
             asked: Mark(0),
@@ -91,19 +94,35 @@ impl<P: Protocol> Turn<P> {
                 self.undurable_bytes -= std::mem::take(&mut self.asked_bytes);
             }
             while let Some(effect) = self.hold.release(mark) {
-                carry_out(effect, io);
+                leave(effect, io);
             }
         }
         self.protocol.step(input, &mut Cx::new(now, wall, rng, &mut self.out));
-        self.out.swap(&mut self.effects);
-        let durable = self.out.durable();
-        for effect in self.effects.drain(..) {
-            match effect {
-                Effect::Append(record) => self.undurable_bytes += io.append(record),
-                Effect::Compact { upto, base } => io.compact(upto, base),
-                effect if effect.after() > durable => self.hold.push(effect),
-                Effect::Send { to, msg, .. } => io.send(to, msg),
-                Effect::Emit { event, .. } => io.emit(event),
+        self.carry_out(io);
+        while io.keeps_at_once() && self.out.appended() > self.out.durable() {
+            self.asked = self.out.appended();
+            self.out.note_durable(self.asked);
+            self.undurable_bytes = 0;
+            self.protocol.step(Input::Durable(self.asked), &mut Cx::new(now, wall, rng, &mut self.out));
+            self.carry_out(io);
+        }
+    }
+
+    fn carry_out(&mut self, io: &mut impl Io<P>) {
+        // A record stands before whatever waits for it.
+        let durable = if io.keeps_at_once() { self.out.appended() } else { self.out.durable() };
+        for slot in self.out.lend() {
+            // Few wait, and only those are moved whole.
+            if let Some(effect) = slot.take_if(|effect| effect.after() > durable) {
+                self.hold.push(effect);
+                continue;
+            }
+            match slot.take() {
+                Some(Effect::Append(record)) => self.undurable_bytes += io.append(record),
+                Some(Effect::Compact { upto, base }) => io.compact(upto, base),
+                Some(Effect::Send { to, msg, .. }) => io.send(to, msg),
+                Some(Effect::Emit { event, .. }) => io.emit(event),
+                None => {}
             }
         }
     }
@@ -136,7 +155,7 @@ impl<P: Protocol> Turn<P> {
     }
 }
 
-fn carry_out<P: Protocol>(effect: Effect<P>, io: &mut impl Io<P>) {
+fn leave<P: Protocol>(effect: Effect<P>, io: &mut impl Io<P>) {
     match effect {
         Effect::Send { to, msg, .. } => io.send(to, msg),
         Effect::Emit { event, .. } => io.emit(event),
