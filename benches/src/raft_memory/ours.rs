@@ -50,7 +50,9 @@ impl Io<Raft> for Out<'_> {
     }
     fn compact(&mut self, upto: Mark, base: Vec<Record>) {
         let Memory { records, spare, compacted, .. } = &mut *self.memory;
-        records.drain().skip((upto.0 - *compacted) as usize).for_each(|record| spare.push(record));
+        let (gone, mut all) = ((upto.0 - *compacted) as usize, records.lend());
+        all.by_ref().take(gone).for_each(|record| *record = None);
+        all.filter_map(Option::take).for_each(|record| spare.push(record));
         std::mem::swap(records, spare);
         self.memory.compacted = upto.0;
         self.memory.base = base;

@@ -298,6 +298,7 @@ pub(super) fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     match bytes {
         // Nearly all entries are shorter than 128 bytes or make up for the longer way by their size.
         [len, rest @ ..] if *len < 0x80 => rest.split_at_checked(usize::from(*len)),
+        [] => None,
         _ => split_long_entry(bytes),
     }
 }

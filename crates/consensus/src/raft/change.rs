@@ -311,14 +311,20 @@ impl Raft {
         self.add(batch, cx);
     }
 
-    /// The commit index moved. If the configuration in force is committed now, a change leaves its joint part, or is
+    /// The commit index moved from here. If the configuration in force is committed now, a change leaves its joint part, or is
     /// complete.
-    pub(super) fn on_change_committed(&mut self, cx: &mut Cx<'_, Raft>) {
+    pub(super) fn on_committed(&mut self, before: Index, cx: &mut Cx<'_, Raft>) {
+        let Role::Leader(leader) = &self.role else { return };
+        let since = self.history.since().max(leader.first);
+        if before < since && since <= self.commit {
+            self.on_change_committed(cx);
+        }
+        self.change(cx);
+    }
+
+    fn on_change_committed(&mut self, cx: &mut Cx<'_, Raft>) {
         let Role::Leader(leader) = &self.role else { return };
         let Some(configuration) = self.history.in_force() else { return };
-        if self.commit < self.history.since() || self.commit < leader.first {
-            return;
-        }
         if configuration.is_joint() {
             if leader.changing.is_none() && self.config.suffers(Mutation::JointNotLeft) {
                 return;
@@ -333,9 +339,8 @@ impl Raft {
             cx.emit_now(Event::Changed { request });
         }
         if !self.may_vote() {
-            return self.leave(cx);
+            self.leave(cx);
         }
-        self.change(cx);
     }
 
     /// This leader has no vote any more: it leads no further than to here (Raft §6). The voter that is furthest takes over.

@@ -385,7 +385,7 @@ impl Raft {
         self.tell_configurations(before, index, cx);
         self.catch_up(index, cx);
         self.confirm_reads(cx);
-        self.on_change_committed(cx);
+        self.on_committed(before, cx);
     }
 
     /// A new round for every follower: heartbeat, commit index, and the question whether this is still the

@@ -62,6 +62,7 @@ impl Log {
     }
 
     /// Puts a batch right behind the last entry.
+    #[inline]
     pub fn push(&mut self, batch: Batch) {
         assert_eq!(batch.first(), self.last().index + 1, "a gap in the log");
         if self.terms.back().is_none_or(|begin| begin.term != batch.term()) {

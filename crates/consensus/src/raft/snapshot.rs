@@ -51,7 +51,8 @@ impl Raft {
             None => keep,
         };
         // Whole records go: the last one that reaches no further than `keep`.
-        let whole = self.marks.iter().map(|(last, _)| *last).take_while(|last| *last <= keep).last();
+        let within = self.marks.partition_point(|(last, _)| *last <= keep);
+        let whole = within.checked_sub(1).and_then(|at| self.marks.get(at)).map(|(last, _)| *last);
         if let Some(last) = whole
             && let Some(term) = self.log.term_at(last)
         {
@@ -71,9 +72,7 @@ impl Raft {
     /// (An overwritten record that stayed might follow on nothing.)
     pub(super) fn compact(&mut self, cx: &mut Cx<'_, Raft>) {
         let begin = self.log.base().index;
-        while self.marks.front().is_some_and(|(last, _)| *last <= begin) {
-            self.marks.pop_front();
-        }
+        self.marks.drain(..self.marks.partition_point(|(last, _)| *last <= begin));
         let upto = self.marks.front().map_or(cx.appended(), |(_, mark)| Mark(mark.0.saturating_sub(1)));
         let mut base = Vec::new();
         if self.witness {
