@@ -1,6 +1,6 @@
 //! The campaign over Raft: registers on three or five nodes.
 
-use super::checkers::{Paths, raft_leader, watch_raft};
+use super::checkers::{OUTGROWN, Paths, raft_leader, watch_outgrown, watch_raft};
 use super::kv::{KvWorkload, Registers};
 use super::{Protocol, Run, link_paths, plans};
 use quorate::raft::{Mutation, RaftConfig, RaftHandle};
@@ -26,7 +26,8 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     run,
     faults: || FaultKind::ALL.iter().copied().filter(|kind| !ABSENT.contains(kind)).collect(),
     paths: || {
-        Paths::names().chain(link_paths()).chain(KvWorkload::<RaftHandle<Registers>>::paths()).collect()
+        let raft = Paths::names().chain([OUTGROWN]).chain(link_paths());
+        raft.chain(KvWorkload::<RaftHandle<Registers>>::paths()).collect()
     },
     mutations: || Mutation::ALL.iter().map(|(name, _)| *name).collect(),
 };
@@ -66,6 +67,8 @@ fn run(mut run: Run<'_>) -> Outcome {
     let mut rng = Rng::from_seed(seed ^ 0x0a7e_0000_f00d);
     // How snapshots are taken and sent; of a source of its own, so that it shifts nothing else.
     let mut shaped = Rng::from_seed(seed ^ 0x0b1e_c75e_0d15);
+    // How much is kept, likewise.
+    let mut kept = Rng::from_seed(seed ^ 0x07a1_1bac_4e55);
     let n = *rng.pick(&[3u64, 3, 5]).unwrap_or(&3);
     // Some were not there when it was founded, and may get a vote later.
     let newcomers = if rng.chance(0.5) { 1 + rng.within(0..2) } else { 0 };
@@ -82,6 +85,9 @@ fn run(mut run: Run<'_>) -> Outcome {
         snapshot_log_entries: 20 + shaped.within(0..300),
         snapshot_inflight_max: 1 + shaped.index(6),
         snapshot_bytes_per_second: 20_000 << shaped.index(8),
+        // In some runs the state outgrows it: no snapshot is taken then, and the log stays whole.
+        snapshot_bytes_max: if kept.chance(0.1) { 100 << kept.index(4) } else { 1 << 30 },
+        trailing_bytes_max: 1 + kept.index(2000),
         batch_bytes_max,
         inflight_max: 1 + rng.index(8),
         request_timeout: Duration::from_secs(2),
@@ -131,6 +137,7 @@ fn run(mut run: Run<'_>) -> Outcome {
     });
     run.tell(&mut world, &[REGISTERS]);
     watch_raft(&mut world, REGISTERS);
+    watch_outgrown(&mut world, REGISTERS);
     let nodes = ids.len();
     world.leader_by(move |world| raft_leader(world, nodes, REGISTERS));
     let mut swarm = Swarm::new(unit);

@@ -9,9 +9,11 @@ mod configurations;
 mod elections;
 mod matching;
 mod monotone;
+mod outgrown;
 mod paths;
 
 pub use audit::WorkAudit;
+pub use outgrown::{OUTGROWN, watch_outgrown};
 pub use paths::{AWAITED, CHANGED, COMPLETED, LEASED, MADE_WAY, Paths, REMOVED, SNAPSHOT_REFUSED};
 
 use accused::NobodyAccused;
