@@ -58,6 +58,7 @@ pub(crate) struct Folded {
     leader: NodeId,
     caught_up: bool,
     abstains: bool,
+    lacks_state: bool,
     /// Whether the first configuration of the history came by no entry.
     settled: bool,
     history: Box<[(Index, Arc<Configuration>)]>,
@@ -187,6 +188,7 @@ impl Folded {
             commit: last.index,
             caught_up: self.caught_up,
             abstains: self.abstains,
+            lacks_state: self.lacks_state,
             links: links.clone(),
             heard_leader_at: self.heard_at.max(heard(self.leader)),
             bound_until: self.bound_until,
@@ -259,6 +261,7 @@ impl Raft {
             leader: self.leader.unwrap_or(self.id),
             caught_up: self.caught_up,
             abstains: self.abstains,
+            lacks_state: self.lacks_state,
             settled,
             history: history.into_iter().map(one).collect(),
             base: self.log.base(),

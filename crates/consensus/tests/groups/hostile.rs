@@ -36,8 +36,10 @@ pub(super) struct Three {
     pub now: Time,
     pub posted: VecDeque<(NodeId, NodeId, Msg)>,
     /// Its disk takes nothing more, and what waits for it stays.
-    stalled: Option<NodeId>,
-    held: Vec<Msg>,
+    pub stalled: Option<NodeId>,
+    pub held: Vec<Msg>,
+    /// Nothing that it says arrives, and nothing that it is told.
+    pub cut: Option<NodeId>,
 }
 
 pub(super) fn place(id: NodeId) -> usize {
@@ -64,7 +66,7 @@ impl Three {
         };
         let nodes = NODES.map(node).into();
         let mut three =
-            Three { nodes, now: Time(1), posted: VecDeque::new(), stalled: None, held: Vec::new() };
+            Three { nodes, now: Time(1), posted: VecDeque::new(), stalled: None, held: Vec::new(), cut: None };
         for id in NODES {
             three.step(id, Input::Start(boot(id)));
             for peer in NODES.into_iter().filter(|peer| *peer != id) {
@@ -100,7 +102,9 @@ impl Three {
                         self.held.push(msg);
                     }
                     Effect::Send { to, msg, .. } => {
-                        self.posted.extend(to.as_slice().iter().map(|to| (id, *to, msg.clone())));
+                        let is_cut = |to: &&NodeId| self.cut.is_some_and(|cut| cut == id || cut == **to);
+                        let to = to.as_slice().iter().filter(|to| !is_cut(to));
+                        self.posted.extend(to.map(|to| (id, *to, msg.clone())));
                     }
                     Effect::Emit { .. } => {}
                 }

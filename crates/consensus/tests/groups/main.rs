@@ -7,6 +7,7 @@ mod hostile;
 #[path = "../raft/made.rs"]
 mod made;
 mod quiet;
+mod sleepers;
 mod told_again;
 
 #[path = "../shared/golden_file.rs"]

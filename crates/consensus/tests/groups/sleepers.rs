@@ -1,0 +1,59 @@
+//! What a replica must not forget, or be forgotten for, because its group slept.
+
+use super::hostile::{GROUPS, NODES, Three, place};
+use quorate_consensus::groups::{Cmd, GroupId};
+use quorate_consensus::raft::{self, Commands};
+use quorate_core::{Input, NodeId};
+
+const GROUP: GroupId = GroupId(0);
+
+fn asleep(seed: u64) -> Three {
+    let mut three = Three::new(seed);
+    for _ in 0..500 {
+        three.pass();
+        if NODES.iter().all(|id| three.nodes[place(*id)].groups.asleep() as u64 == GROUPS) {
+            return three;
+        }
+    }
+    panic!("they never slept");
+}
+
+fn pass(three: &mut Three, times: u32) {
+    (0..times).for_each(|_| three.pass());
+}
+
+fn leader(three: &Three) -> Option<NodeId> {
+    let leads = |id: &NodeId| three.nodes[place(*id)].groups.look(GROUP).unwrap().leads;
+    NODES.into_iter().filter(|id| three.cut != Some(*id)).find(leads)
+}
+
+fn ask(three: &mut Three, id: NodeId, cmd: raft::Cmd) {
+    three.step(id, Input::Command(Cmd::Of { group: GROUP, cmd }));
+}
+
+fn propose(three: &mut Three) {
+    let leader = leader(three).unwrap();
+    ask(three, leader, raft::Cmd::Propose { first: 1, commands: Commands::one(b"something") });
+}
+
+#[test]
+fn whoever_slept_before_its_state_was_whole_does_not_stand_before_it_is() {
+    for seed in 0..10 {
+        let mut three = asleep(seed);
+        let lost = leader(&three).unwrap();
+        let lacking = NODES.into_iter().find(|id| *id != lost).unwrap();
+        ask(&mut three, lacking, raft::Cmd::Whole(false));
+        propose(&mut three);
+        pass(&mut three, 300);
+        assert!(three.nodes[place(lacking)].groups.look(GROUP).unwrap().sleeps, "with seed {seed}");
+        three.cut = Some(lost);
+        pass(&mut three, 200);
+        assert!(leader(&three).is_some_and(|leader| leader != lacking), "with seed {seed}");
+        // Once it is, it may.
+        ask(&mut three, lacking, raft::Cmd::Whole(true));
+        let next = leader(&three).unwrap();
+        ask(&mut three, next, raft::Cmd::Transfer { to: Some(lacking) });
+        pass(&mut three, 100);
+        assert_eq!(leader(&three), Some(lacking), "with seed {seed}");
+    }
+}
