@@ -283,3 +283,29 @@ fn what_waits_for_a_disk_that_takes_nothing_is_bounded_however_long_leaders_ask(
     assert!(held <= 1 << 16, "{held} answers wait");
     assert!(three.nodes[place(stalled)].groups.counters().unsaid > 0);
 }
+
+#[test]
+fn a_leader_that_asks_for_sleep_again_and_again_fills_no_memory_of_one_whose_disk_takes_nothing() {
+    let mut three = Three::new(2);
+    let sleeps = |three: &Three, id: NodeId| three.nodes[place(id)].groups.asleep() as u64 == GROUPS;
+    while !NODES.iter().all(|id| sleeps(&three, *id)) {
+        three.pass();
+    }
+    let group = GroupId(0);
+    let leads = |id: &NodeId| three.nodes[place(*id)].groups.look(group).unwrap().leads;
+    let (leader, stalled) = (NODES.into_iter().find(leads).unwrap(), NODES.into_iter().find(|id| !leads(id)));
+    let look = three.nodes[place(leader)].groups.look(group).unwrap();
+    let (term, last) = (look.term, LogId::new(look.term, look.commit));
+    let stalled = stalled.unwrap();
+    three.stalled = Some(stalled);
+    // Something is to be on disk before anything else is said.
+    three.step(stalled, Input::Command(Cmd::Remove { group: GroupId(99) }));
+    for nonce in 0..1000 {
+        let asks = Msg::Doze([Doze { group, term, last, nonce }; 512].into());
+        three.step(stalled, Input::Message { from: leader, msg: asks });
+    }
+    let small = |msg: &Msg| if let Msg::Dozed(all) = msg { all.len() } else { 1 };
+    let held: usize = three.held.iter().map(small).sum();
+    assert!(held > 512 && held <= 1 << 16, "{held} answers wait");
+    assert!(three.nodes[place(stalled)].groups.counters().unsaid > 0);
+}
