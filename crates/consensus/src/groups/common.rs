@@ -55,7 +55,11 @@ impl Common {
         }
         // News of what is here, no promise.
         cx.emit_now(Event::Opened { group });
-        self.enter(group, slot, Input::Start(boot), cx);
+        self.tell_again_first(group, slot, cx);
+        // Before links: what a founder says to those that it meets is to name its own journal.
+        self.step_in(group, slot, Input::Start(boot), cx);
+        self.tell_links_to(group, slot, cx);
+        self.plan(group, slot, cx.now);
         cx.emit_now(Event::Woken { group });
     }
 
