@@ -6,7 +6,7 @@ use super::state::{Slot, State};
 use super::{Cmd, GroupId, Groups, Msg, Record};
 use crate::raft::{self, Raft};
 use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, Mark, NodeId, Protocol, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Groups whose turn comes in one step, so that a step stays short.
 pub(super) const GROUPS_PER_STEP: usize = 256;
@@ -155,11 +155,7 @@ impl Groups {
             self.beat(cx);
         }
         for _ in 0..GROUPS_PER_STEP {
-            let Some((group, why)) = self.to_wake.pop_front() else {
-                // What a lost node left behind takes no room for ever.
-                self.to_wake = VecDeque::new();
-                break;
-            };
+            let Some((group, why)) = self.to_wake.pop_first() else { break };
             self.wake_up(group, why, cx);
             self.plan(group, cx.now);
         }

@@ -1,9 +1,9 @@
 //! What a replica must not forget, or be forgotten for, because its group slept.
 
-use super::hostile::{GROUPS, NODES, Three, place};
+use super::hostile::{GROUPS, NODES, Three, boot, place};
 use quorate_consensus::groups::{Cmd, GroupId};
 use quorate_consensus::raft::{self, Commands};
-use quorate_core::{Input, NodeId};
+use quorate_core::{Boot, Input, LinkState, NodeId, Protocol};
 
 const GROUP: GroupId = GroupId(0);
 
@@ -56,4 +56,19 @@ fn whoever_slept_before_its_state_was_whole_does_not_stand_before_it_is() {
         pass(&mut three, 100);
         assert_eq!(leader(&three), Some(lacking), "with seed {seed}");
     }
+}
+
+#[test]
+fn a_peer_that_is_started_again_and_again_has_each_group_woken_once() {
+    let mut three = asleep(1);
+    for incarnation in 2..2000 {
+        let state = LinkState::Up(Boot { incarnation, ..boot(NODES[1]) });
+        three.step(NODES[0], Input::Link { peer: NODES[1], state });
+    }
+    // What is still to be woken is one step's work, however often that was found out.
+    for _ in 0..3 {
+        three.step(NODES[0], Input::Wake);
+    }
+    assert!(three.nodes[0].groups.wake_at() > three.now);
+    assert!(three.nodes[0].groups.counters().woken > 0);
 }
