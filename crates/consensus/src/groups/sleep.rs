@@ -168,13 +168,15 @@ impl Groups {
         self.common.counters.woken += 1;
         if awake.raft.is_leader() {
             self.common.counters.deserted += u64::from(why == Why::Deserted);
-        } else if why == Why::Orphaned {
-            self.common.counters.orphaned += 1;
-            let stand_at = self.stand_at(group, &awake.raft, led_by, cx.now);
-            awake.raft.lose_leader(stand_at);
         } else {
-            self.common.counters.corrected += u64::from(why == Why::Corrected);
+            // Should it hear its leader again after all, it waits as long as any follower.
             awake.raft.wait_in_sleep(cx.now, cx.rng);
+            self.common.counters.corrected += u64::from(why == Why::Corrected);
+            if why == Why::Orphaned {
+                self.common.counters.orphaned += 1;
+                let stand_at = self.stand_at(group, &awake.raft, led_by, cx.now);
+                awake.raft.lose_leader(stand_at);
+            }
         }
         self.slots.insert(group, Slot { based, state: State::Awake(Box::new(awake)) });
         self.asleep -= 1;

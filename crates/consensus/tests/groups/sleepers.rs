@@ -1,9 +1,10 @@
 //! What a replica must not forget, or be forgotten for, because its group slept.
 
 use super::hostile::{GROUPS, NODES, Three, boot, place};
-use quorate_consensus::groups::{Cmd, GroupId};
-use quorate_consensus::raft::{self, Commands};
+use quorate_consensus::groups::{Beat, Cmd, GroupId, Msg};
+use quorate_consensus::raft::{self, Append, Batches, Commands, LogId};
 use quorate_core::{Boot, Input, LinkState, NodeId, Protocol};
+use std::time::Duration;
 
 const GROUP: GroupId = GroupId(0);
 
@@ -71,4 +72,29 @@ fn a_peer_that_is_started_again_and_again_has_each_group_woken_once() {
     }
     assert!(three.nodes[0].groups.wake_at() > three.now);
     assert!(three.nodes[0].groups.counters().woken > 0);
+}
+
+#[test]
+fn one_that_took_its_leader_for_lost_and_hears_it_again_waits_as_any_follower() {
+    let mut three = asleep(1);
+    let leads = leader(&three).unwrap();
+    let look = three.nodes[place(leads)].groups.look(GROUP).unwrap();
+    let (term, prev, timeout) = (look.term, LogId::new(look.term, look.commit), Duration::from_millis(150));
+    three.now = three.now + timeout * 2;
+    let left: Vec<NodeId> = NODES.into_iter().filter(|id| *id != leads).collect();
+    let mut waits = Vec::new();
+    for (id, other) in [(left[0], left[1]), (left[1], left[0])] {
+        // One of them stands at once, and the other in its turn.
+        three.step(id, Input::Message { from: other, msg: Msg::Beat(Beat::default()) });
+        three.step(id, Input::Wake);
+        let group = three.nodes[place(id)].groups.raft(GROUP).unwrap().group();
+        let append = Append { group, term, prev, commit: prev.index, round: 1, batches: Batches::None };
+        let msg = Msg::One { group: GROUP, msg: raft::Msg::Append(append) };
+        three.step(id, Input::Message { from: leads, msg });
+        let raft = three.nodes[place(id)].groups.raft(GROUP).unwrap();
+        assert_eq!(raft.leader(), Some(leads));
+        waits.push(raft.wake_at().since(three.now));
+    }
+    // All of them a while longer than the least, and not the same while.
+    assert!(waits.iter().all(|wait| *wait > timeout) && waits[0] != waits[1], "{waits:?}");
 }
