@@ -106,6 +106,8 @@ impl Groups {
         }
         if let State::Awake(awake) = &mut slot.state {
             awake.active_at = cx.now;
+            // Whoever had no replica may have one by now: they are asked once more.
+            awake.absent.clear();
             self.common.enter(group, slot, Input::Command(cmd), cx);
         }
     }
