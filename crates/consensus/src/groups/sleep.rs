@@ -12,7 +12,7 @@
 //! mistake here costs time, and the digests bound how much.
 //!
 //! A node that is away does not keep the others awake: those that are there may sleep if they are a quorum. It is behind
-//! then, but awake, or it finds out by the digests; and it wakes the others by asking for votes.
+//! then, but awake, or it finds out by the digests; and it wakes the others by asking for votes, or to be served.
 
 use super::common::Common;
 use super::state::{Asleep, Awake, Slot, State};

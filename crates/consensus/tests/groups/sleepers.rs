@@ -98,3 +98,25 @@ fn one_that_took_its_leader_for_lost_and_hears_it_again_waits_as_any_follower() 
     // All of them a while longer than the least, and not the same while.
     assert!(waits.iter().all(|wait| *wait > timeout) && waits[0] != waits[1], "{waits:?}");
 }
+
+#[test]
+fn one_that_must_not_stand_and_was_away_when_the_others_fell_asleep_catches_up() {
+    for cmd in [raft::Cmd::Abstain, raft::Cmd::Whole(false)] {
+        let mut three = asleep(3);
+        let leads = leader(&three).unwrap();
+        let away = NODES.into_iter().find(|id| *id != leads).unwrap();
+        ask(&mut three, away, cmd.clone());
+        pass(&mut three, 100);
+        three.cut = Some(away);
+        pass(&mut three, 30);
+        propose(&mut three);
+        pass(&mut three, 300);
+        let looks = |three: &Three| NODES.map(|id| three.nodes[place(id)].groups.look(GROUP).unwrap());
+        let others = |id: &NodeId| *id != away;
+        assert!(NODES.into_iter().filter(others).all(|id| looks(&three)[place(id)].sleeps));
+        three.cut = None;
+        pass(&mut three, 300);
+        let commits = looks(&three).map(|look| look.commit);
+        assert!(commits.iter().all(|commit| *commit == commits[0]), "{commits:?} after {cmd:?}");
+    }
+}
