@@ -122,6 +122,7 @@ impl Groups {
     }
 
     fn on_durable(&mut self, mark: Mark, cx: &mut Cx<'_, Groups>) {
+        self.common.rewrite.synced(mark);
         let mut wrote = Vec::new();
         while self.common.unsynced.front().is_some_and(|(at, _)| *at <= mark) {
             wrote.extend(self.common.unsynced.pop_front().map(|(_, group)| group));

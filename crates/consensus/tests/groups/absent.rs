@@ -10,7 +10,8 @@ const GROUP: GroupId = GroupId(0);
 /// How often somebody asks for votes in it while so much time passes.
 fn asked(three: &mut Three, passes: u32) -> u32 {
     let mut count = 0;
-    let is_asked = |(group, msg): &(GroupId, raft::Msg)| *group == GROUP && matches!(msg, raft::Msg::PreVote(_));
+    let is_asked =
+        |(group, msg): &(GroupId, raft::Msg)| *group == GROUP && matches!(msg, raft::Msg::PreVote(_));
     for _ in 0..passes {
         three.pass_seeing(|msg| match msg {
             Msg::One { group, msg } => count += u32::from(is_asked(&(*group, msg.clone()))),

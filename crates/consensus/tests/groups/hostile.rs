@@ -65,8 +65,14 @@ impl Three {
             Node { groups, out: Outbox::default(), written: Vec::new(), journals: Vec::new(), rng }
         };
         let nodes = NODES.map(node).into();
-        let mut three =
-            Three { nodes, now: Time(1), posted: VecDeque::new(), stalled: None, held: Vec::new(), cut: None };
+        let mut three = Three {
+            nodes,
+            now: Time(1),
+            posted: VecDeque::new(),
+            stalled: None,
+            held: Vec::new(),
+            cut: None,
+        };
         for id in NODES {
             three.step(id, Input::Start(boot(id)));
             for peer in NODES.into_iter().filter(|peer| *peer != id) {
