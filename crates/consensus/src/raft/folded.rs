@@ -7,8 +7,8 @@
 
 use super::{
     Batch, Configuration, Founding, Index, Log, LogId, Msg, Outcome, Raft, RaftConfig, Record, Role,
-    Snapshot, Term, configuration::Decision, history::History, inner::Kept, leader::Leader, lease::Lease,
-    peer::Peer,
+    Snapshot, Term, Voter, configuration::Decision, history::History, inner::Kept, leader::Leader,
+    lease::Lease, peer::Peer,
 };
 use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
 use std::collections::BTreeMap;
@@ -147,11 +147,10 @@ impl Folded {
         self.leads() && reply.term <= self.term && matches!(reply.outcome, Outcome::Matched(_))
     }
 
-    /// Whether the voters for which this is true decide what is committed.
-    pub fn is_quorum(&self, of: impl Fn(NodeId) -> bool) -> bool {
-        let decides = |configuration: &Configuration| {
-            configuration.is_quorum(Decision::Replication, |voter| of(voter.node))
-        };
+    /// Whether the voters for which this is true decide what is committed. (Those on old disks do not.)
+    pub fn is_quorum(&self, of: impl Fn(&Voter) -> bool) -> bool {
+        let counts = |voter: &Voter| !self.rolled_back.contains(&voter.journal) && of(voter);
+        let decides = |configuration: &Configuration| configuration.is_quorum(Decision::Replication, counts);
         self.history.last().is_some_and(|(_, configuration)| decides(configuration))
     }
 

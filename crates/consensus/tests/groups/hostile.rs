@@ -50,6 +50,16 @@ pub(super) fn boot(id: NodeId) -> Boot {
     Boot { incarnation: 1, journal: JournalId(u128::from(id.0)) }
 }
 
+impl Node {
+    /// On an empty journal.
+    pub fn new(id: NodeId, config: GroupsConfig, seed: u64) -> Node {
+        let mut groups = Groups::new(id, config).unwrap();
+        (0..GROUPS).for_each(|group| groups.begin_with(GroupId(group), Founding::Found(NODES.to_vec())));
+        let rng = Rng::from_seed(seed ^ id.0);
+        Node { groups, out: Outbox::default(), written: Vec::new(), journals: Vec::new(), rng }
+    }
+}
+
 impl Three {
     pub fn new(seed: u64) -> Three {
         let config = GroupsConfig {
@@ -58,13 +68,7 @@ impl Three {
             elections_max: 2,
             ..GroupsConfig::default()
         };
-        let node = |id: NodeId| {
-            let mut groups = Groups::new(id, config.clone()).unwrap();
-            (0..GROUPS).for_each(|group| groups.begin_with(GroupId(group), Founding::Found(NODES.to_vec())));
-            let rng = Rng::from_seed(seed ^ id.0);
-            Node { groups, out: Outbox::default(), written: Vec::new(), journals: Vec::new(), rng }
-        };
-        let nodes = NODES.map(node).into();
+        let nodes = NODES.map(|id| Node::new(id, config.clone(), seed)).into();
         let mut three = Three {
             nodes,
             now: Time(1),

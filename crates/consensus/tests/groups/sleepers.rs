@@ -1,9 +1,9 @@
 //! What a replica must not forget, or be forgotten for, because its group slept.
 
-use super::hostile::{GROUPS, NODES, Three, boot, place};
+use super::hostile::{GROUPS, NODES, Node, Three, boot, place};
 use quorate_consensus::groups::{Beat, Cmd, GroupId, Msg};
 use quorate_consensus::raft::{self, Append, Batches, Commands, LogId};
-use quorate_core::{Boot, Input, LinkState, NodeId, Protocol};
+use quorate_core::{Boot, Input, JournalId, LinkState, NodeId, Protocol};
 use std::time::Duration;
 
 const GROUP: GroupId = GroupId(0);
@@ -119,4 +119,26 @@ fn one_that_must_not_stand_and_was_away_when_the_others_fell_asleep_catches_up()
         let commits = looks(&three).map(|look| look.commit);
         assert!(commits.iter().all(|commit| *commit == commits[0]), "{commits:?} after {cmd:?}");
     }
+}
+
+#[test]
+fn a_voter_that_lost_its_disk_does_not_keep_its_groups_awake_and_counts_for_none_of_them() {
+    let mut three = asleep(3);
+    let (lost, left) = (NODES[2], [NODES[0], NODES[1]]);
+    let config = three.nodes[place(lost)].groups.config().clone();
+    three.nodes[place(lost)] = Node::new(lost, config, 4);
+    let empty = Boot { journal: JournalId(33), ..boot(lost) };
+    three.step(lost, Input::Start(empty));
+    for peer in left {
+        three.step(lost, Input::Link { peer, state: LinkState::Up(boot(peer)) });
+        three.step(peer, Input::Link { peer: lost, state: LinkState::Up(empty) });
+    }
+    pass(&mut three, 500);
+    assert_eq!(NODES.map(|id| three.nodes[place(id)].groups.asleep() as u64), [GROUPS; 3]);
+    // With one of the others gone there is no quorum left that whoever leads could sleep on.
+    let leads = leader(&three).unwrap();
+    let gone = left.into_iter().find(|id| *id != leads).unwrap();
+    three.cut = Some(gone);
+    pass(&mut three, 100);
+    assert_eq!(leader(&three), None);
 }
