@@ -104,6 +104,13 @@ impl Groups {
         self.neighbours.iter().filter_map(|(id, neighbour)| Some((*id, neighbour.life_at(at)?))).collect()
     }
 
+    /// Whether that node was started anew since.
+    pub(super) fn is_anew(&self, node: NodeId, since: Time) -> bool {
+        let began_since =
+            |neighbour: &Neighbour| neighbour.life_before.is_some() && neighbour.life_since > since;
+        self.neighbours.get(&node).is_some_and(began_since)
+    }
+
     /// A group sleeps.
     pub(super) fn relate(&mut self, group: GroupId, asleep: &Asleep, now: Time) {
         let claim = asleep.claim(group);

@@ -150,6 +150,8 @@ impl Groups {
         self.unrelate(group, &asleep);
         let Asleep { folded, agreed, since, restless, .. } = *asleep;
         let led_by = folded.leader();
+        // Whoever else woke it found that out sooner.
+        let is_orphan = why == Why::Orphaned || self.is_anew(led_by, since);
         let neighbours = &self.neighbours;
         // Whoever led it lives: it has been heard instead, and nobody else may depose it.
         let heard = |id: NodeId| neighbours.get(&id).and_then(|neighbour| neighbour.heard_at);
@@ -172,7 +174,7 @@ impl Groups {
             // Should it hear its leader again after all, it waits as long as any follower.
             awake.raft.wait_in_sleep(cx.now, cx.rng);
             self.common.counters.corrected += u64::from(why == Why::Corrected);
-            if why == Why::Orphaned {
+            if is_orphan {
                 self.common.counters.orphaned += 1;
                 let stand_at = self.stand_at(group, &awake.raft, led_by, cx.now);
                 awake.raft.lose_leader(stand_at);

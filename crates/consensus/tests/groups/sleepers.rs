@@ -2,7 +2,7 @@
 
 use super::hostile::{GROUPS, NODES, Node, Three, boot, place};
 use quorate_consensus::groups::{Beat, Cmd, GroupId, Msg};
-use quorate_consensus::raft::{self, Append, Batches, Commands, LogId};
+use quorate_consensus::raft::{self, Append, Batches, Candidacy, Commands, LogId};
 use quorate_core::{Boot, Input, JournalId, LinkState, NodeId, Protocol};
 use std::time::Duration;
 
@@ -141,4 +141,34 @@ fn a_voter_that_lost_its_disk_does_not_keep_its_groups_awake_and_counts_for_none
     three.cut = Some(gone);
     pass(&mut three, 100);
     assert_eq!(leader(&three), None);
+}
+
+#[test]
+fn whoever_wakes_for_a_vote_after_its_leader_was_started_anew_does_not_refuse_it_for_that_leader() {
+    let mut three = asleep(1);
+    let leads = leader(&three).unwrap();
+    let left: Vec<NodeId> = NODES.into_iter().filter(|id| *id != leads).collect();
+    let look = three.nodes[place(leads)].groups.look(GROUP).unwrap();
+    // Long enough after what it acknowledged to that leader.
+    pass(&mut three, 30);
+    let state = LinkState::Up(Boot { incarnation: 2, ..boot(leads) });
+    three.step(left[0], Input::Link { peer: leads, state });
+    // Another one has found that out, too, before the turn of this group has come here.
+    let group = cluster(&mut three, leads);
+    let last = LogId::new(look.term, look.commit);
+    let candidacy = Candidacy { group, term: look.term + 1, last, handed_over: false };
+    let msg = Msg::One { group: GROUP, msg: raft::Msg::PreVote(candidacy) };
+    three.posted.clear();
+    three.step(left[0], Input::Message { from: left[1], msg });
+    let granted = three.posted.iter().any(|(from, to, msg)| {
+        let Msg::One { msg: raft::Msg::PreVoteReply(reply), .. } = msg else { return false };
+        (*from, *to, reply.granted) == (left[0], left[1], true)
+    });
+    assert!(granted, "{:?}", three.posted);
+}
+
+/// The name of the group's cluster, which only one that is awake tells.
+fn cluster(three: &mut Three, id: NodeId) -> u64 {
+    three.step(id, Input::Command(Cmd::Wake { group: GROUP }));
+    three.nodes[place(id)].groups.raft(GROUP).unwrap().group()
 }
