@@ -149,6 +149,27 @@ fn a_replica_whose_state_machine_is_lost_does_not_stand_for_having_slept() {
 }
 
 #[test]
+fn a_replica_whose_state_machine_is_lost_sleeps_with_its_group() {
+    let mut world = world(7, 3, |id, _| Fragile {
+        burns: Arc::new(AtomicBool::new(id == NODES[2])),
+        ..Fragile::default()
+    });
+    for group in 0..3 {
+        let proposed = world.app(NODES[0]).group(group).propose(1);
+        assert_eq!(world.finish(proposed), Ok(1));
+    }
+    let sleep = |world: &World<GroupsHandle<Fragile>>| NODES.iter().all(|id| on(world, *id).asleep() == 3);
+    assert!(world.run_until(sleep, PATIENCE), "they never slept");
+    let woken = |world: &World<GroupsHandle<Fragile>>| NODES.map(|id| on(world, id).counters().woken);
+    let before = woken(&world);
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(woken(&world), before);
+    // And what is asked there is refused by name.
+    let proposed = world.app(NODES[2]).group(0).propose(1);
+    assert!(matches!(world.finish(proposed), Err(Failure::Rejected(Reason::Poisoned(_)))));
+}
+
+#[test]
 fn a_state_that_cannot_be_made_costs_its_own_group_only() {
     let mut world = world(4, 3, |id, group| {
         assert!(group != GroupId(1) || id != NODES[0], "no state for {group}");

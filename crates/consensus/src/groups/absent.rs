@@ -2,8 +2,8 @@
 //!
 //! Whoever is spoken to in such a group says so. A leader then lets the group sleep without that node, as without one that is
 //! away; and where nobody can be elected without those that are missing, or where not all founders are there to meet, nobody
-//! asks for that again and again: the group rests until one of them speaks, or a link comes up, or something is asked of it
-//! here. What was said is forgotten as soon as that node speaks in the group.
+//! asks for that again and again: the group rests until one of them speaks, or its link comes up, or something is asked of it
+//! here. What was said is forgotten then.
 
 use super::common::Common;
 use super::state::{Awake, State};

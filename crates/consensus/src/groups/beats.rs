@@ -13,6 +13,7 @@ use super::sleep::Why;
 use super::state::{Asleep, State};
 use super::step::{GROUPS_PER_STEP, LOOKS_PER_STEP};
 use super::{Beat, Claim, Digest, GroupId, Groups, GroupsMutation, Msg};
+use crate::raft::Voter;
 use quorate_core::{Boot, Cx, NodeId, Time};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,6 +42,11 @@ pub(super) struct Neighbour {
 impl Neighbour {
     fn matters(&self) -> bool {
         self.leads.count > 0 || self.under.count > 0
+    }
+
+    /// Whether it is there, on the disk by which that voter is known.
+    fn is_heard_as(&self, voter: &Voter) -> bool {
+        !self.is_silent && self.life.is_some_and(|life| life.journal == voter.journal)
     }
 
     /// The life in which it was known at this time, or, if it has had more than two since, one after that.
@@ -96,6 +102,13 @@ impl Groups {
     /// The lives that this node's neighbours had at this time: what a group that fell asleep then knows of them.
     pub(super) fn lives_at(&self, at: Time) -> BTreeMap<NodeId, Boot> {
         self.neighbours.iter().filter_map(|(id, neighbour)| Some((*id, neighbour.life_at(at)?))).collect()
+    }
+
+    /// Whether that node was started anew since.
+    pub(super) fn is_anew(&self, node: NodeId, since: Time) -> bool {
+        let began_since =
+            |neighbour: &Neighbour| neighbour.life_before.is_some() && neighbour.life_since > since;
+        self.neighbours.get(&node).is_some_and(began_since)
     }
 
     /// A group sleeps.
@@ -252,10 +265,13 @@ impl Groups {
             // A leader sleeps on while those that are left are a quorum.
             let own = self.id;
             self.wake_all(id, |groups, asleep| {
-                let is_there = |id: NodeId| {
-                    id == own
-                        || asleep.agreed.contains(&id)
-                            && groups.neighbours.get(&id).is_some_and(|neighbour| !neighbour.is_silent)
+                let is_there = |voter: &Voter| {
+                    voter.node == own
+                        || asleep.agreed.contains(&voter.node)
+                            && groups
+                                .neighbours
+                                .get(&voter.node)
+                                .is_some_and(|neighbour| neighbour.is_heard_as(voter))
                 };
                 !asleep.folded.is_quorum(is_there)
             });

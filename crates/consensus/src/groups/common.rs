@@ -55,7 +55,11 @@ impl Common {
         }
         // News of what is here, no promise.
         cx.emit_now(Event::Opened { group });
-        self.enter(group, slot, Input::Start(boot), cx);
+        self.tell_again_first(group, slot, cx);
+        // Before links: what a founder says to those that it meets is to name its own journal.
+        self.step_in(group, slot, Input::Start(boot), cx);
+        self.tell_links_to(group, slot, cx);
+        self.plan(group, slot, cx.now);
         cx.emit_now(Event::Woken { group });
     }
 
@@ -69,6 +73,8 @@ impl Common {
         let lost: Vec<NodeId> = known.keys().filter(|id| !self.links.contains_key(id)).copied().collect();
         let new = |(id, boot): &(&NodeId, &Boot)| known.get(id) != Some(boot);
         let new: Vec<(NodeId, Boot)> = self.links.iter().filter(new).map(|(id, boot)| (*id, *boot)).collect();
+        // One that comes back may have a replica by now.
+        awake.absent.retain(|id| !new.iter().any(|(peer, _)| peer == id));
         for peer in lost {
             self.step_in(group, slot, Input::Link { peer, state: LinkState::Down }, cx);
         }

@@ -7,7 +7,7 @@
 //!
 //! **What it stands for.** [`Committed`] is an AppendEntries (Raft figure 2) without entries, of the leader of that term: the
 //! entry before is the one that is committed. It is taken as such, with all that is checked there. Only an answer that the
-//! follower has that entry is kept: nobody waits for it, as the leader does not take this for a heartbeat, and sends those
+//! follower has that entry is kept back: nobody waits for it, as the leader does not take this for a heartbeat, and sends those
 //! when they are due. Lost it is what any append is when it is lost; the next heartbeat carries the index as well.
 //!
 //! [`RaftConfig::commit_notice`]: crate::raft::RaftConfig::commit_notice

@@ -124,7 +124,8 @@ impl Common {
         }
         for (to, dozed) in std::mem::take(&mut self.post.dozed) {
             for some in dozed.chunks(bundle_max) {
-                cx.send(to, Msg::Dozed(some.into()));
+                // Lost it is what any answer is: the leader asks again.
+                self.say(to.into(), Msg::Dozed(some.into()), some.len(), true, groups, cx);
             }
         }
         for (to, groups) in std::mem::take(&mut self.post.not_here) {

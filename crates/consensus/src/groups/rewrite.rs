@@ -1,6 +1,7 @@
 //! The journal of many groups is one sequence of records. What is dead in it is not looked for: once as much was written as
 //! was alive the last time, every group's living records are told again behind the others, some in each step, and then
-//! everything before goes at once. So a byte is written about twice, whatever the number of groups, and no step is long.
+//! everything before goes at once. So a byte is written about twice, whatever the number of groups, and no step is long. It goes
+//! no faster than the disk takes it: a lane whose disk is far behind takes nothing else.
 //!
 //! **Invariant.** While that is under way, a replica does not write before it was told again. So each record that stays
 //! follows on one that says all that was before.
@@ -14,6 +15,10 @@ use quorate_core::{Corrupt, Cx, Mark};
 
 /// Bytes that are told again in one step, unless a single group has more.
 const BYTES_PER_STEP: usize = 64 << 10;
+
+/// Bytes that are told again ahead of the disk, unless a step has more (guess: what a disk writes in some milliseconds, and little
+/// beside what a lane may have ahead of it).
+const BYTES_AHEAD: usize = 1 << 20;
 
 /// How full the journal is, about, and how far it is rewritten.
 #[derive(Debug, Default)]
@@ -32,6 +37,10 @@ struct Pass {
     /// Groups before this one were told again.
     next: GroupId,
     bytes: usize,
+    /// Of them, when it waited for the disk last.
+    bytes_waited: usize,
+    /// Goes on once the disk has this.
+    waits_for: Option<Mark>,
 }
 
 /// Records of a group that were read back, and stand for nothing before the one behind them is.
@@ -46,15 +55,25 @@ impl Rewrite {
         self.written = self.written.saturating_add(bytes);
     }
 
+    /// The disk has everything up to here.
+    pub fn synced(&mut self, mark: Mark) {
+        if let Some(pass) = &mut self.pass {
+            pass.waits_for.take_if(|at| *at <= mark);
+        }
+    }
+
     fn is_due(&self, bytes_min: usize) -> bool {
-        self.written >= bytes_min.max(self.alive)
+        match &self.pass {
+            Some(pass) => pass.waits_for.is_none(),
+            None => self.written >= bytes_min.max(self.alive),
+        }
     }
 }
 
 impl Groups {
     /// Whether there is something to be rewritten now.
     pub(super) fn wants_rewrite(&self) -> bool {
-        self.common.rewrite.pass.is_some() || self.common.rewrite.is_due(self.common.config.rewrite_bytes_min)
+        self.common.rewrite.is_due(self.common.config.rewrite_bytes_min)
     }
 
     /// Goes on rewriting, if it is time.
@@ -62,7 +81,8 @@ impl Groups {
         if !self.wants_rewrite() {
             return;
         }
-        let begin = Pass { upto: cx.appended(), next: GroupId(0), bytes: 0 };
+        let begin =
+            Pass { upto: cx.appended(), next: GroupId(0), bytes: 0, bytes_waited: 0, waits_for: None };
         let pass = *self.common.rewrite.pass.get_or_insert_with(|| {
             self.common.rewrite.written = 0;
             begin
@@ -86,7 +106,12 @@ impl Groups {
             }
         }
         match (next, &mut self.common.rewrite.pass) {
-            (Some(next), Some(pass)) => pass.next = next,
+            (Some(next), Some(pass)) => {
+                pass.next = next;
+                if pass.bytes - pass.bytes_waited >= BYTES_AHEAD {
+                    (pass.bytes_waited, pass.waits_for) = (pass.bytes, Some(cx.appended()));
+                }
+            }
             _ => self.end_rewrite(cx),
         }
     }

@@ -12,7 +12,7 @@
 //! mistake here costs time, and the digests bound how much.
 //!
 //! A node that is away does not keep the others awake: those that are there may sleep if they are a quorum. It is behind
-//! then, but awake, or it finds out by the digests; and it wakes the others by asking for votes.
+//! then, but awake, or it finds out by the digests; and it wakes the others by asking for votes, or to be served.
 
 use super::common::Common;
 use super::state::{Asleep, Awake, Slot, State};
@@ -150,6 +150,8 @@ impl Groups {
         self.unrelate(group, &asleep);
         let Asleep { folded, agreed, since, restless, .. } = *asleep;
         let led_by = folded.leader();
+        // Whoever else woke it found that out sooner.
+        let is_orphan = why == Why::Orphaned || self.is_anew(led_by, since);
         let neighbours = &self.neighbours;
         // Whoever led it lives: it has been heard instead, and nobody else may depose it.
         let heard = |id: NodeId| neighbours.get(&id).and_then(|neighbour| neighbour.heard_at);
@@ -168,13 +170,15 @@ impl Groups {
         self.common.counters.woken += 1;
         if awake.raft.is_leader() {
             self.common.counters.deserted += u64::from(why == Why::Deserted);
-        } else if why == Why::Orphaned {
-            self.common.counters.orphaned += 1;
-            let stand_at = self.stand_at(group, &awake.raft, led_by, cx.now);
-            awake.raft.lose_leader(stand_at);
         } else {
-            self.common.counters.corrected += u64::from(why == Why::Corrected);
+            // Should it hear its leader again after all, it waits as long as any follower.
             awake.raft.wait_in_sleep(cx.now, cx.rng);
+            self.common.counters.corrected += u64::from(why == Why::Corrected);
+            if is_orphan {
+                self.common.counters.orphaned += 1;
+                let stand_at = self.stand_at(group, &awake.raft, led_by, cx.now);
+                awake.raft.lose_leader(stand_at);
+            }
         }
         self.slots.insert(group, Slot { based, state: State::Awake(Box::new(awake)) });
         self.asleep -= 1;

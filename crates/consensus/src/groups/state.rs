@@ -37,7 +37,7 @@ pub struct Groups {
     /// Nobody falls silent before.
     pub(super) silence_at: Time,
     /// Are to wake, some in each step.
-    pub(super) to_wake: VecDeque<(GroupId, Why)>,
+    pub(super) to_wake: BTreeMap<GroupId, Why>,
     pub(super) bundle_max: usize,
     pub(super) shared: Shared,
     /// Records replayed.
@@ -185,7 +185,7 @@ impl Groups {
             neighbours: BTreeMap::new(),
             beat_at: Time::NEVER,
             silence_at: Time::NEVER,
-            to_wake: VecDeque::new(),
+            to_wake: BTreeMap::new(),
             bundle_max: bundle_max(common.config.frame_bytes_max()),
             shared: Shared::default(),
             replayed: 0,

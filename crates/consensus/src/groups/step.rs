@@ -6,7 +6,7 @@ use super::state::{Slot, State};
 use super::{Cmd, GroupId, Groups, Msg, Record};
 use crate::raft::{self, Raft};
 use quorate_core::{Boot, Corrupt, Cx, Input, LinkState, Mark, NodeId, Protocol, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Groups whose turn comes in one step, so that a step stays short.
 pub(super) const GROUPS_PER_STEP: usize = 256;
@@ -106,6 +106,8 @@ impl Groups {
         }
         if let State::Awake(awake) = &mut slot.state {
             awake.active_at = cx.now;
+            // Whoever had no replica may have one by now: they are asked once more.
+            awake.absent.clear();
             self.common.enter(group, slot, Input::Command(cmd), cx);
         }
     }
@@ -120,6 +122,7 @@ impl Groups {
     }
 
     fn on_durable(&mut self, mark: Mark, cx: &mut Cx<'_, Groups>) {
+        self.common.rewrite.synced(mark);
         let mut wrote = Vec::new();
         while self.common.unsynced.front().is_some_and(|(at, _)| *at <= mark) {
             wrote.extend(self.common.unsynced.pop_front().map(|(_, group)| group));
@@ -155,11 +158,7 @@ impl Groups {
             self.beat(cx);
         }
         for _ in 0..GROUPS_PER_STEP {
-            let Some((group, why)) = self.to_wake.pop_front() else {
-                // What a lost node left behind takes no room for ever.
-                self.to_wake = VecDeque::new();
-                break;
-            };
+            let Some((group, why)) = self.to_wake.pop_first() else { break };
             self.wake_up(group, why, cx);
             self.plan(group, cx.now);
         }

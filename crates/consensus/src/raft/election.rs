@@ -35,7 +35,7 @@ impl Raft {
         self.election_at = self.election_at.min(cx.now + least / 4 + Duration::from_nanos(spread));
     }
 
-    /// No leader was heard. One with a vote asks whether it would be elected; one without asks to be served.
+    /// No leader was heard. One with a vote asks whether it would be elected; one without, or that must not stand, to be served.
     pub(super) fn on_election_timeout(&mut self, cx: &mut Cx<'_, Raft>) {
         self.wait_for_election(cx);
         self.referred = false;
@@ -47,7 +47,9 @@ impl Raft {
             return self.tell_pins(true, cx);
         }
         (self.pull, self.asked_behind) = (None, None);
-        if !self.may_vote() {
+        // One that must not stand, too: whoever leads may sleep ([`crate::groups`]) and not know that it is behind. (A witness is in
+        // no group that sleeps.)
+        if !self.may_vote() || !self.witness && !self.may_stand() {
             return self.ask_to_be_served(cx);
         }
         if !self.may_stand() {

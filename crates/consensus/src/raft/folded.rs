@@ -7,8 +7,8 @@
 
 use super::{
     Batch, Configuration, Founding, Index, Log, LogId, Msg, Outcome, Raft, RaftConfig, Record, Role,
-    Snapshot, Term, configuration::Decision, history::History, inner::Kept, leader::Leader, lease::Lease,
-    peer::Peer,
+    Snapshot, Term, Voter, configuration::Decision, history::History, inner::Kept, leader::Leader,
+    lease::Lease, peer::Peer,
 };
 use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
 use std::collections::BTreeMap;
@@ -58,6 +58,7 @@ pub(crate) struct Folded {
     leader: NodeId,
     caught_up: bool,
     abstains: bool,
+    lacks_state: bool,
     /// Whether the first configuration of the history came by no entry.
     settled: bool,
     history: Box<[(Index, Arc<Configuration>)]>,
@@ -146,11 +147,10 @@ impl Folded {
         self.leads() && reply.term <= self.term && matches!(reply.outcome, Outcome::Matched(_))
     }
 
-    /// Whether the voters for which this is true decide what is committed.
-    pub fn is_quorum(&self, of: impl Fn(NodeId) -> bool) -> bool {
-        let decides = |configuration: &Configuration| {
-            configuration.is_quorum(Decision::Replication, |voter| of(voter.node))
-        };
+    /// Whether the voters for which this is true decide what is committed. (Those on old disks do not.)
+    pub fn is_quorum(&self, of: impl Fn(&Voter) -> bool) -> bool {
+        let counts = |voter: &Voter| !self.rolled_back.contains(&voter.journal) && of(voter);
+        let decides = |configuration: &Configuration| configuration.is_quorum(Decision::Replication, counts);
         self.history.last().is_some_and(|(_, configuration)| decides(configuration))
     }
 
@@ -187,6 +187,7 @@ impl Folded {
             commit: last.index,
             caught_up: self.caught_up,
             abstains: self.abstains,
+            lacks_state: self.lacks_state,
             links: links.clone(),
             heard_leader_at: self.heard_at.max(heard(self.leader)),
             bound_until: self.bound_until,
@@ -259,6 +260,7 @@ impl Raft {
             leader: self.leader.unwrap_or(self.id),
             caught_up: self.caught_up,
             abstains: self.abstains,
+            lacks_state: self.lacks_state,
             settled,
             history: history.into_iter().map(one).collect(),
             base: self.log.base(),

@@ -98,14 +98,13 @@ impl Raft {
         std::mem::replace(&mut leader.notice_at, Time::NEVER) != Time::NEVER
     }
 
-    /// Whether this peer has everything that this leader has, on the disk that its link speaks for, and has answered since
-    /// it was spoken to last: so nothing is on its way to it.
+    /// Whether this peer has everything that this leader has, and has answered since it was spoken to last: so nothing is on its
+    /// way to it. Whether its word counts for anything is not asked: who is served may sleep.
     pub(crate) fn is_equal(&self, id: NodeId) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
         self.peer(id).filter(|peer| peer.heard_at > leader.said_at).is_some_and(|peer| {
-            let counts = !peer.voter || self.speaks_as_known(peer);
             let idle = peer.flow == Flow::Replicate && peer.inflight.is_empty() && peer.sending.is_none();
-            counts && idle && peer.boot.is_some() && peer.matched == self.log.last().index
+            idle && peer.boot.is_some() && peer.matched == self.log.last().index
         })
     }
 

@@ -9,7 +9,7 @@ use quorate_core::{Cx, NodeId, Time};
 const SILENT_TIMEOUTS: u32 = 10;
 
 impl Raft {
-    /// No leader was heard, and this replica has no vote: it asks everybody that it knows of.
+    /// No leader was heard, and this replica has no vote or must not stand: it asks everybody that it knows of.
     pub(super) fn ask_to_be_served(&mut self, cx: &mut Cx<'_, Raft>) {
         let (Founding::Join(seeds) | Founding::Found(seeds)) = &self.founding;
         let mut asked = self.voters();

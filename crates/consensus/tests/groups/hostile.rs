@@ -36,8 +36,10 @@ pub(super) struct Three {
     pub now: Time,
     pub posted: VecDeque<(NodeId, NodeId, Msg)>,
     /// Its disk takes nothing more, and what waits for it stays.
-    stalled: Option<NodeId>,
-    held: Vec<Msg>,
+    pub stalled: Option<NodeId>,
+    pub held: Vec<Msg>,
+    /// Nothing that it says arrives, and nothing that it is told.
+    pub cut: Option<NodeId>,
 }
 
 pub(super) fn place(id: NodeId) -> usize {
@@ -48,6 +50,16 @@ pub(super) fn boot(id: NodeId) -> Boot {
     Boot { incarnation: 1, journal: JournalId(u128::from(id.0)) }
 }
 
+impl Node {
+    /// On an empty journal.
+    pub fn new(id: NodeId, config: GroupsConfig, seed: u64) -> Node {
+        let mut groups = Groups::new(id, config).unwrap();
+        (0..GROUPS).for_each(|group| groups.begin_with(GroupId(group), Founding::Found(NODES.to_vec())));
+        let rng = Rng::from_seed(seed ^ id.0);
+        Node { groups, out: Outbox::default(), written: Vec::new(), journals: Vec::new(), rng }
+    }
+}
+
 impl Three {
     pub fn new(seed: u64) -> Three {
         let config = GroupsConfig {
@@ -56,15 +68,15 @@ impl Three {
             elections_max: 2,
             ..GroupsConfig::default()
         };
-        let node = |id: NodeId| {
-            let mut groups = Groups::new(id, config.clone()).unwrap();
-            (0..GROUPS).for_each(|group| groups.begin_with(GroupId(group), Founding::Found(NODES.to_vec())));
-            let rng = Rng::from_seed(seed ^ id.0);
-            Node { groups, out: Outbox::default(), written: Vec::new(), journals: Vec::new(), rng }
+        let nodes = NODES.map(|id| Node::new(id, config.clone(), seed)).into();
+        let mut three = Three {
+            nodes,
+            now: Time(1),
+            posted: VecDeque::new(),
+            stalled: None,
+            held: Vec::new(),
+            cut: None,
         };
-        let nodes = NODES.map(node).into();
-        let mut three =
-            Three { nodes, now: Time(1), posted: VecDeque::new(), stalled: None, held: Vec::new() };
         for id in NODES {
             three.step(id, Input::Start(boot(id)));
             for peer in NODES.into_iter().filter(|peer| *peer != id) {
@@ -100,7 +112,9 @@ impl Three {
                         self.held.push(msg);
                     }
                     Effect::Send { to, msg, .. } => {
-                        self.posted.extend(to.as_slice().iter().map(|to| (id, *to, msg.clone())));
+                        let is_cut = |to: &&NodeId| self.cut.is_some_and(|cut| cut == id || cut == **to);
+                        let to = to.as_slice().iter().filter(|to| !is_cut(to));
+                        self.posted.extend(to.map(|to| (id, *to, msg.clone())));
                     }
                     Effect::Emit { .. } => {}
                 }
@@ -277,5 +291,31 @@ fn what_waits_for_a_disk_that_takes_nothing_is_bounded_however_long_leaders_ask(
     }
     let held: usize = three.held.iter().map(small).sum();
     assert!(held <= 1 << 16, "{held} answers wait");
+    assert!(three.nodes[place(stalled)].groups.counters().unsaid > 0);
+}
+
+#[test]
+fn a_leader_that_asks_for_sleep_again_and_again_fills_no_memory_of_one_whose_disk_takes_nothing() {
+    let mut three = Three::new(2);
+    let sleeps = |three: &Three, id: NodeId| three.nodes[place(id)].groups.asleep() as u64 == GROUPS;
+    while !NODES.iter().all(|id| sleeps(&three, *id)) {
+        three.pass();
+    }
+    let group = GroupId(0);
+    let leads = |id: &NodeId| three.nodes[place(*id)].groups.look(group).unwrap().leads;
+    let (leader, stalled) = (NODES.into_iter().find(leads).unwrap(), NODES.into_iter().find(|id| !leads(id)));
+    let look = three.nodes[place(leader)].groups.look(group).unwrap();
+    let (term, last) = (look.term, LogId::new(look.term, look.commit));
+    let stalled = stalled.unwrap();
+    three.stalled = Some(stalled);
+    // Something is to be on disk before anything else is said.
+    three.step(stalled, Input::Command(Cmd::Remove { group: GroupId(99) }));
+    for nonce in 0..1000 {
+        let asks = Msg::Doze([Doze { group, term, last, nonce }; 512].into());
+        three.step(stalled, Input::Message { from: leader, msg: asks });
+    }
+    let small = |msg: &Msg| if let Msg::Dozed(all) = msg { all.len() } else { 1 };
+    let held: usize = three.held.iter().map(small).sum();
+    assert!(held > 512 && held <= 1 << 16, "{held} answers wait");
     assert!(three.nodes[place(stalled)].groups.counters().unsaid > 0);
 }

@@ -2,11 +2,14 @@
 //! `examples/tests/groups.rs`, and the campaign over them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what only they use")]
 
+mod absent;
+mod created;
 mod hostile;
 #[allow(dead_code, reason = "shared with the tests of one group")]
 #[path = "../raft/made.rs"]
 mod made;
 mod quiet;
+mod sleepers;
 mod told_again;
 
 #[path = "../shared/golden_file.rs"]

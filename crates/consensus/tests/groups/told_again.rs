@@ -5,7 +5,7 @@ use super::hostile::{GROUPS, NODES, Three, boot, place};
 use bytes::BytesMut;
 use quorate_consensus::groups::{Cmd, GroupId, Groups, Record};
 use quorate_consensus::raft::{self, Commands, LogId, Term};
-use quorate_core::{Cx, Input, NodeId, Outbox, Protocol, Rng, Time, Wall, wire};
+use quorate_core::{Cx, Effect, Input, NodeId, Outbox, Protocol, Rng, Time, Wall, wire};
 
 /// What a node holds that reads these records back: term, vote and end of each group's log.
 fn replayed(three: &Three, records: &[Record]) -> Vec<(Term, LogId, usize)> {
@@ -59,6 +59,51 @@ fn a_long_log_is_told_again_in_short_records_of_which_a_crash_leaves_all_or_none
         let short = replayed(&three, &[&journal[..end], &whole].concat());
         assert_eq!(short, replayed(&three, &whole));
     }
+}
+
+#[test]
+fn a_journal_is_told_again_no_faster_than_the_disk_takes_it() {
+    let mut three = Three::new(2);
+    for turn in 0..100 {
+        for group in (0..GROUPS).map(GroupId) {
+            let cmd = raft::Cmd::Propose { first: turn, commands: Commands::one(&[7; 16 << 10]) };
+            let leads =
+                |id: &&NodeId| three.nodes[place(**id)].groups.look(group).is_some_and(|look| look.leads);
+            if let Some(id) = NODES.iter().find(leads).copied() {
+                three.step(id, Input::Command(Cmd::Of { group, cmd }));
+            }
+        }
+        three.pass();
+    }
+    // Whoever reads all that back has it told again; and nobody speaks to this one.
+    let (mut groups, mut out) =
+        (Groups::new(NODES[0], three.nodes[0].groups.config().clone()).unwrap(), Outbox::default());
+    for (_, record) in &three.nodes[0].written {
+        groups.replay(record.clone()).unwrap();
+        out.note_replayed();
+    }
+    let mut rng = Rng::from_seed(1);
+    let mut step = |input, out: &mut Outbox<Groups>| -> Vec<Effect<Groups>> {
+        groups.step(input, &mut Cx::new(Time(1), Wall(0), &mut rng, out));
+        out.drain().collect()
+    };
+    step(Input::Start(boot(NODES[0])), &mut out);
+    let bytes = |effect: Effect<Groups>| match effect {
+        Effect::Append(record) => wire::encode(&record, &mut BytesMut::new()).len(),
+        _ => 0,
+    };
+    let ahead: usize = (0..100).flat_map(|_| step(Input::Wake, &mut out)).map(bytes).sum();
+    // About a mebibyte, and no more beside it than one group has.
+    assert!((1 << 20..3 << 20).contains(&ahead), "{ahead} bytes wait for the disk");
+    let mut is_told = false;
+    for _ in 0..GROUPS {
+        out.note_durable(out.appended());
+        let durable = Input::Durable(out.durable());
+        step(durable, &mut out);
+        is_told |=
+            (0..10).flat_map(|_| step(Input::Wake, &mut out)).any(|e| matches!(e, Effect::Compact { .. }));
+    }
+    assert!(is_told, "it was not gone on with");
 }
 
 /// All groups in one record each, without entries.

@@ -82,7 +82,7 @@ impl<S: StateMachine> Awake<S> {
         self.waiting.is_empty() && self.port.is_idle()
     }
 
-    /// Folds it, if it is idle.
+    /// Folds it, if it is idle and its state is there; else it stays as it is.
     pub fn fold(self) -> Member<S> {
         let Awake { port, place, jobs, waiting } = self;
         match port.fold() {

@@ -64,18 +64,18 @@ impl<S: StateMachine> RaftPort<S> {
         let nothing_to_do = self.incoming.is_none()
             && self.frozen.is_none()
             && !self.serialising
-            && self.poisoned.is_none()
             && self.leading.as_ref().is_none_or(|leading| leading.ready)
             && self.postponed.is_none()
             && !self.snapshot_lost
             && self.renew_at == Time::NEVER
-            && self.objects.is_idle();
-        nobody_waits && nothing_to_do && applied == Some(self.committed)
+            && applied == Some(self.committed);
+        // One whose state is lost applies and makes nothing any more.
+        nobody_waits && (nothing_to_do || self.poisoned.is_some()) && self.objects.is_idle()
     }
 
-    /// Folds it, if it is idle.
+    /// Folds it, if it is idle and its state is there.
     pub(crate) fn fold(mut self) -> Result<FoldedPort<S>, Box<RaftPort<S>>> {
-        if !self.is_idle() {
+        if !self.is_idle() || self.poisoned.is_some() {
             return Err(Box::new(self));
         }
         match self.machine.take() {
