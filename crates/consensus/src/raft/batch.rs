@@ -2,7 +2,7 @@
 //! the same in the log, in the journal and in every message; entries are lent out of it.
 
 use super::{Commands, Configuration, Index, LogId, Term, payload::Payload};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use quorate_core::{Decoder, Encoder, WireError};
 use serde::{Deserialize, Serialize};
 
@@ -285,10 +285,10 @@ pub(super) fn write_entry(to: &mut BytesMut, data: &[u8]) {
     make_room(to, data.len() + 10);
     let mut len = data.len() as u64;
     while len >= 0x80 {
-        to.put_u8(len as u8 | 0x80);
+        to.extend_from_slice(&[len as u8 | 0x80]);
         len >>= 7;
     }
-    to.put_u8(len as u8);
+    to.extend_from_slice(&[len as u8]);
     to.extend_from_slice(data);
 }
 
