@@ -284,11 +284,15 @@ fn make_room(to: &mut BytesMut, needed: usize) {
 pub(super) fn write_entry(to: &mut BytesMut, data: &[u8]) {
     make_room(to, data.len() + 10);
     let mut len = data.len() as u64;
-    while len >= 0x80 {
-        to.extend_from_slice(&[len as u8 | 0x80]);
-        len >>= 7;
+    if (0x80..0x4000).contains(&len) {
+        to.extend_from_slice(&[len as u8 | 0x80, (len >> 7) as u8]);
+    } else {
+        while len >= 0x80 {
+            to.extend_from_slice(&[len as u8 | 0x80]);
+            len >>= 7;
+        }
+        to.extend_from_slice(&[len as u8]);
     }
-    to.extend_from_slice(&[len as u8]);
     to.extend_from_slice(data);
 }
 
@@ -296,8 +300,11 @@ pub(super) fn write_entry(to: &mut BytesMut, data: &[u8]) {
 #[inline]
 pub(super) fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     match bytes {
-        // Nearly all entries are shorter than 128 bytes or make up for the longer way by their size.
+        // Nearly all entries are shorter than 128 bytes, or than 16 KiB; the others make up for the longer way by their size.
         [len, rest @ ..] if *len < 0x80 => rest.split_at_checked(usize::from(*len)),
+        [low, high, rest @ ..] if *high < 0x80 => {
+            rest.split_at_checked(usize::from(*low & 0x7f) | usize::from(*high) << 7)
+        }
         [] => None,
         _ => split_long_entry(bytes),
     }
@@ -341,10 +348,11 @@ mod tests {
 
     #[test]
     fn entries_come_out_as_they_went_in() {
-        let b = batch(10, &[0, 5, 200, 40_000]);
+        let b = batch(10, &[0, 127, 128, 200, 16_383, 16_384, 40_000]);
         let sizes: Vec<_> = b.entries().map(|e| (e.index, e.data.len())).collect();
-        assert_eq!(sizes, [(10, 0), (11, 5), (12, 200), (13, 40_000)]);
-        assert_eq!(b.last_id(), LogId::new(3, 13));
+        let expected = [0, 127, 128, 200, 16_383, 16_384, 40_000];
+        assert!(sizes.iter().copied().eq((10..).zip(expected)));
+        assert_eq!(b.last_id(), LogId::new(3, 16));
     }
 
     #[test]
