@@ -50,9 +50,7 @@ impl Io<Raft> for Out<'_> {
     }
     fn compact(&mut self, upto: Mark, base: Vec<Record>) {
         let Memory { records, spare, compacted, .. } = &mut *self.memory;
-        let (gone, mut all) = ((upto.0 - *compacted) as usize, records.lend());
-        all.by_ref().take(gone).for_each(|record| *record = None);
-        all.filter_map(Option::take).for_each(|record| spare.push(record));
+        records.drain().skip((upto.0 - *compacted) as usize).for_each(|record| spare.push(record));
         std::mem::swap(records, spare);
         self.memory.compacted = upto.0;
         self.memory.base = base;
@@ -157,8 +155,8 @@ impl Ours {
     fn settle(&mut self) {
         loop {
             while !self.wire.is_empty() {
-                std::mem::swap(&mut self.wire, &mut self.arriving);
-                let mut arriving = std::mem::take(&mut self.arriving);
+                let empty = std::mem::take(&mut self.arriving);
+                let mut arriving = std::mem::replace(&mut self.wire, empty);
                 for (from, to, msg) in arriving.drain() {
                     let Some((last, others)) = to.as_slice().split_last() else { continue };
                     self.messages += 1 + others.len() as u64;

@@ -1,6 +1,8 @@
 //! A queue for large values that are handed on at once.
 
 use std::fmt::{self, Debug};
+use std::iter::Take;
+use std::slice::IterMut;
 
 /// Values in order: pushed one by one, then all taken.
 ///
@@ -27,13 +29,13 @@ impl<T> Slots<T> {
         self.len += 1;
     }
 
-    /// Takes all, in order. The memory is kept.
+    /// Takes all, in order; what is not asked for is dropped. The memory is kept.
     pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
-        self.lend().filter_map(Option::take)
+        Drain(self.lend())
     }
 
     /// Lends all, in order. Each has to be taken: one that is not is never dropped.
-    pub fn lend(&mut self) -> impl Iterator<Item = &mut Option<T>> {
+    pub(crate) fn lend(&mut self) -> Take<IterMut<'_, Option<T>>> {
         let len = std::mem::take(&mut self.len);
         self.slots.iter_mut().take(len)
     }
@@ -57,6 +59,22 @@ impl<T> Slots<T> {
     pub fn shrink_to(&mut self, kept: usize) {
         self.slots.truncate(kept.max(self.len));
         self.slots.shrink_to(kept);
+    }
+}
+
+struct Drain<'a, T>(Take<IterMut<'a, Option<T>>>);
+
+impl<T> Iterator for Drain<'_, T> {
+    type Item = T;
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        self.0.next()?.take()
+    }
+}
+
+impl<T> Drop for Drain<'_, T> {
+    fn drop(&mut self) {
+        self.0.by_ref().for_each(|slot| *slot = None);
     }
 }
 
@@ -100,6 +118,9 @@ mod tests {
             assert!(slots.is_empty() && slots.drain().next().is_none());
             assert_eq!(Rc::strong_count(&value), 1);
         }
+        (0..5).for_each(|at| slots.push((at, value.clone())));
+        assert_eq!(slots.drain().nth(1).map(|(at, _)| at), Some(1));
+        assert_eq!(Rc::strong_count(&value), 1, "what was not asked for is dropped");
         slots.push((0, value.clone()));
         drop(slots);
         assert_eq!(Rc::strong_count(&value), 1);

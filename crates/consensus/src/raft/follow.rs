@@ -1,8 +1,6 @@
 //! Following: entries in, with the log matching property kept (Raft §5.3).
 
-use super::{
-    Append, AppendReply, Batch, Batches, Event, Index, LogId, Msg, Mutation, Outcome, Raft, Record, Role,
-};
+use super::{Append, AppendReply, Batch, Batches, Event, Index, LogId, Msg, Mutation, Outcome, Raft, Record};
 use quorate_core::{Cx, NodeId};
 
 impl Raft {
@@ -84,14 +82,11 @@ impl Raft {
             cx.append(Record::Joined { group });
         }
         // Drawn once a leader, as an append comes much more often than an election.
-        let is_known = self.leader == Some(from);
-        match is_known {
+        match self.leader == Some(from) {
             true => self.wait_again(cx.now),
             false => self.wait_for_election(cx),
         }
-        if !is_known || term > self.term || !matches!(self.role, Role::Follower) {
-            self.follow(term, Some(from), cx);
-        }
+        self.follow(term, Some(from), cx);
         self.heard_leader_at = Some(cx.now);
         self.bound_until = cx.now + self.config.election_timeout;
         self.pull = None;

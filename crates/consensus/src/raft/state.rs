@@ -1,8 +1,8 @@
 //! A replica's state.
 
 use super::{
-    Batch, Configuration, EntryKind, Founding, Index, Log, LogId, Mutation, RaftConfig, RaftConfigError,
-    Snapshot, Term, history::History, install::Install, leader::Leader, peer::Peer, preference::MadeWay,
+    Batch, Configuration, Founding, Index, Log, LogId, Mutation, RaftConfig, RaftConfigError, Snapshot, Term,
+    history::History, install::Install, leader::Leader, peer::Peer, preference::MadeWay,
 };
 use quorate_core::{Boot, JournalId, Mark, NodeId, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -270,9 +270,7 @@ impl Raft {
 
     /// Puts a batch behind the log. A configuration is in force as soon as the log holds it (Raft §6).
     pub(super) fn hold(&mut self, batch: Batch, now: Time) {
-        if batch.kind() == EntryKind::Configuration
-            && let Some(configuration) = batch.as_configuration()
-        {
+        if let Some(configuration) = batch.as_configuration() {
             self.history.push(batch.first(), Arc::new(configuration));
             self.reconfigure(now);
         }

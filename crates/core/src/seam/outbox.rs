@@ -21,8 +21,8 @@ impl<P: Protocol> Outbox<P> {
         self.effects.drain()
     }
 
-    /// Lends what the last steps wrote, in order, to be taken; what is left is forgotten. The memory is kept.
-    pub fn lend(&mut self) -> impl Iterator<Item = &mut Option<Effect<P>>> {
+    /// Lends what the last steps wrote, in order. Each has to be taken. The memory is kept.
+    pub(crate) fn lend(&mut self) -> impl Iterator<Item = &mut Option<Effect<P>>> {
         self.effects.lend()
     }
 
